@@ -1,0 +1,39 @@
+"""The ASGI app: routers, middleware, problems, and the relay that hands over what requests owe."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api import bookings, health, jobs, pages, problems, receipts, shops
+from api.arrivals import Arrivals
+from worker import logs
+from worker.jobs.relay import relay
+from worker.settings import settings
+
+_DESCRIPTION = """Books video calls with a shop's staff and does the background work that follows.
+
+Errors are `application/problem+json` (RFC 9457) with a stable `code`. Every answer carries `X-Request-Id`."""
+
+
+@asynccontextmanager
+async def _running(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's own signature
+    relay().enable()
+    yield
+
+
+def create_app() -> FastAPI:
+    """Return the app; settings are checked here, so a wrong one keeps the process from starting."""
+    logs.configure(settings().log_level)
+    app = FastAPI(
+        title="Toritsugi",
+        version="0.1.0",
+        description=_DESCRIPTION,
+        lifespan=_running,
+        redoc_url=None,
+    )
+    problems.install(app)
+    for part in (shops, bookings, jobs, receipts, health, pages):
+        app.include_router(part.router)
+    app.add_middleware(Arrivals)
+    return app

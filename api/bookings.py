@@ -1,0 +1,202 @@
+"""Bookings over HTTP. What the customer must know at once is decided here; what follows from it is owed as jobs."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+from sqlalchemy.orm import Session
+
+from api.access import covered, needs, visible
+from api.arrivals import ReceivedAt
+from api.idempotency import Answer, Explain, Submission, submitted
+from api.problems import Problem, problem_of
+from api.resources import (
+    BookingRequest,
+    CancelRequest,
+    ChangeRequest,
+    CodeGiven,
+    WithdrawRequest,
+    booking_out,
+    slot_out,
+)
+from models.access import ApiKey, Scope
+from models.booking import Booking, Cause, Released, Status
+from models.customer import Channel
+from models.errors import IllegalMove, Refusal, SlotTaken, SlotUnknown
+from models.shop import Shop
+from worker import bookings, slots
+from worker.customers import Contact
+from worker.database import database
+
+router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
+
+Reader = Annotated[ApiKey, Depends(needs(Scope.BOOKINGS_READ))]
+Hold = Annotated[Submission, Depends(submitted(Scope.BOOKINGS_WRITE, key_required=True))]
+Sent = Annotated[Submission, Depends(submitted(Scope.BOOKINGS_WRITE))]
+SentByOperator = Annotated[Submission, Depends(submitted(Scope.OPERATOR))]
+
+
+@router.post("", status_code=201)
+def hold(body: BookingRequest, sent: Hold) -> JSONResponse:
+    """Hold a slot and send a code. The booking is complete when the code comes back (B15).
+
+    201 with the held booking; 409 `slot_taken` with other free slots.
+    """
+    covered(sent.caller, body.shop)
+    channel = Channel.SMS if body.contact.phone is not None else Channel.MAIL
+    typed = body.contact.phone or body.contact.email or ""
+
+    def act(session: Session) -> Answer:
+        contact = Contact.parse(channel, typed)
+        shop = bookings.shop_open(session, body.shop)
+        wish = bookings.Wish(
+            shop_id=shop.id,
+            starts_at=body.starts_at,
+            contact=contact,
+            language=body.language or shop.language,
+            name=body.name,
+            memo=body.memo,
+            source_url=body.source_url,
+            entry_point=body.entry_point,
+            item_codes=body.item_codes,
+            customer_ip=str(body.customer_ip),
+        )
+        booking = bookings.hold(session, wish, received_at=sent.received_at)
+        return _answer(
+            session, booking, sent.received_at, status=201, headers={"Location": f"/v1/bookings/{booking.id}"}
+        )
+
+    def explain(session: Session, refusal: Refusal) -> Problem:
+        return _with_free_slots(session, refusal, body.shop, body.starts_at, sent.received_at)
+
+    return sent.answer(body, act, explain=explain)
+
+
+@router.get("/{booking_id}")
+def show(booking_id: UUID, caller: Reader, received_at: ReceivedAt) -> JSONResponse:
+    """Return the booking as it stands."""
+    with database().snapshot() as session:
+        booking = visible(caller, session.get(Booking, booking_id))
+        return _answer(session, booking, received_at).response()
+
+
+@router.post("/{booking_id}/code")
+def enter_code(booking_id: UUID, body: CodeGiven, sent: Sent) -> JSONResponse:
+    """Complete the booking with the code (B15). The same code again gets the same answer."""
+
+    def act(session: Session) -> Answer:
+        booking = visible(sent.caller, bookings.locked(session, booking_id))
+        refusal = bookings.enter_code(session, booking, body.code, received_at=sent.received_at)
+        if refusal is None:
+            return _answer(session, booking, sent.received_at)
+        # Returned, not raised: the attempt that was counted must be committed.
+        problem = _with_free_slots(session, refusal, booking.shop_id, booking.starts_at, sent.received_at)
+        return Answer(problem.body(), problem.status, problem.headers)
+
+    return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at))
+
+
+@router.post("/{booking_id}/code/resend")
+def resend_code(booking_id: UUID, sent: Sent) -> JSONResponse:
+    """Send the code again, or a new one if the old has little life left. Cool-down 60 seconds, three times at most."""
+
+    def act(session: Session) -> Answer:
+        booking = visible(sent.caller, bookings.locked(session, booking_id))
+        bookings.resend_code(session, booking, received_at=sent.received_at)
+        return _answer(session, booking, sent.received_at)
+
+    return sent.answer(None, act, explain=_state_now(booking_id, sent.received_at))
+
+
+@router.post("/{booking_id}/change")
+def change(booking_id: UUID, body: ChangeRequest, sent: Sent) -> JSONResponse:
+    """Move the booking to another slot, until the day before (B18, B20). If the slot is gone nothing changes."""
+
+    def act(session: Session) -> Answer:
+        booking = visible(sent.caller, bookings.locked(session, booking_id))
+        if not _changed_so_already(booking, body):
+            bookings.change(
+                session,
+                booking,
+                starts_at=body.starts_at,
+                received_at=sent.received_at,
+                expected_revision=body.expected_revision,
+                knows_it_is_final=body.accept_final,
+            )
+        return _answer(session, booking, sent.received_at)
+
+    return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at, wanted=body.starts_at))
+
+
+@router.post("/{booking_id}/cancel")
+def cancel(booking_id: UUID, body: CancelRequest, sent: Sent) -> JSONResponse:
+    """Cancel until the day before (B18, B20), or give up a hold. A second cancel returns what the first did."""
+
+    def act(session: Session) -> Answer:
+        booking = visible(sent.caller, bookings.locked(session, booking_id))
+        if booking.status is Status.HELD:
+            bookings.release(session, booking, Released.ABANDONED, now=sent.received_at)
+        elif booking.status not in {Status.CANCELLED, Status.RELEASED}:
+            bookings.cancel(session, booking, received_at=sent.received_at, expected_revision=body.expected_revision)
+        return _answer(session, booking, sent.received_at)
+
+    return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at))
+
+
+@router.post("/{booking_id}/withdraw")
+def withdraw(booking_id: UUID, body: WithdrawRequest, sent: SentByOperator) -> JSONResponse:
+    """Cancel on the shop's side, also after the deadline; the customer gets an apology and a link to book again."""
+
+    def act(session: Session) -> Answer:
+        booking = visible(sent.caller, bookings.locked(session, booking_id))
+        if booking.status is not Status.CANCELLED:
+            bookings.withdraw(
+                session, booking, Cause.SHOP, now=sent.received_at, actor=f"key:{sent.caller.id}", reason=body.reason
+            )
+        return _answer(session, booking, sent.received_at)
+
+    return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at))
+
+
+def _answer(
+    session: Session, booking: Booking, at: datetime, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Answer:
+    verification = bookings.verification_of(session, booking) if booking.status is Status.HELD else None
+    return Answer(booking_out(session, booking, verification, now=at), status, headers or {})
+
+
+def _changed_so_already(booking: Booking, body: ChangeRequest) -> bool:
+    """Whether this very change was made before: the same wish, sent again, gets the recorded outcome."""
+    return (
+        booking.status is Status.CONFIRMED
+        and booking.revision == body.expected_revision + 1
+        and booking.starts_at == body.starts_at
+    )
+
+
+def _with_free_slots(
+    session: Session, refusal: Refusal, shop_id: str, wanted: datetime, received_at: datetime
+) -> Problem:
+    """Say the refusal; where a slot cannot be had, name others that can."""
+    problem = problem_of(refusal, received_at=received_at)
+    shop = session.get(Shop, shop_id)
+    if isinstance(refusal, SlotTaken | SlotUnknown) and shop is not None and shop.enabled:
+        others = slots.next_free(session, shop, wanted, now=received_at)
+        problem.extra["free_slots"] = [slot_out(slot) for slot in others]
+    return problem
+
+
+def _state_now(booking_id: UUID, received_at: datetime, *, wanted: datetime | None = None) -> Explain:
+    """Return what explains a refusal with the booking as it stands, so that the caller can decide again."""
+
+    def explain(session: Session, refusal: Refusal) -> Problem:
+        session.expire_all()
+        booking = session.get_one(Booking, booking_id)
+        problem = _with_free_slots(session, refusal, booking.shop_id, wanted or booking.starts_at, received_at)
+        if isinstance(refusal, IllegalMove) or problem.status == 409:  # noqa: PLR2004 - HTTP's Conflict
+            problem.extra["booking"] = dict(_answer(session, booking, received_at).body)
+        return problem
+
+    return explain

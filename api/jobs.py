@@ -1,0 +1,36 @@
+"""One job's state, for whoever was told its id. A job that is done leaves no row."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from api.access import needs
+from api.problems import Problem
+from api.resources import instant
+from models.access import ApiKey, Scope
+from models.job import Job
+from worker.database import database
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+@router.get("/{job_id}")
+def show(job_id: UUID, caller: Annotated[ApiKey, Depends(needs(Scope.OPERATOR))]) -> dict[str, Any]:  # noqa: ARG001
+    """Return an owed job: waiting, handed over, or parked."""
+    with database().snapshot() as session:
+        job = session.get(Job, job_id)
+        if job is None:
+            raise Problem(404, "job_not_found", "No such job is owed: it is done, or never was.")
+        state = "parked" if job.parked_at else "handed_over" if job.rung_at else "waiting"
+        return {
+            "id": str(job.id),
+            "name": job.name,
+            "queue": job.queue,
+            "args": job.args,
+            "state": state,
+            "due_at": instant(job.due_at),
+            "rings": job.rings,
+            "failures": job.failures,
+            "last_error": job.last_error,
+        }

@@ -1,0 +1,76 @@
+"""What a page says when it cannot be shown: a page again, never JSON, with whom to ask (B30)."""
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from api.pages.reader import Reader
+from api.pages.showing import Frame, show
+from api.problems import Problem, problem_of
+from models.errors import Refusal
+from models.shop import Shop
+from worker.database import database
+
+_log = logging.getLogger("api.pages")
+_NOT_FOUND, _UNAVAILABLE = 404, 503
+_SAID = {_NOT_FOUND: "not_found", _UNAVAILABLE: "unavailable", 413: "too_large", 422: "not_understood"}
+"""Which words a status has; all others share the general ones."""
+
+
+class LinkUnknown(Problem):
+    """The token in the address is not ours, or what it opened is not there (any more)."""
+
+    def __init__(self) -> None:
+        super().__init__(_NOT_FOUND, "link_unknown", "This link opens nothing.")
+
+
+class PageRoute(APIRoute):
+    """A route whose errors leave as pages."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the usual handler with a page for whatever it raises."""
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (Problem, Refusal) as refusal:
+                problem = refusal if isinstance(refusal, Problem) else problem_of(refusal)
+                status, headers = problem.status, problem.headers
+            except RequestValidationError:
+                status, headers = 422, {}
+            except HTTPException as error:
+                status, headers = error.status_code, dict(error.headers or {})
+            except (DBAPIError, PoolTimeoutError):
+                status, headers = _UNAVAILABLE, {"Retry-After": "5"}
+            except Exception:
+                # The text of an exception may quote what a customer wrote; the log's formatter leaves it out.
+                _log.exception("a page failed")
+                status, headers = 500, {}
+            return await run_in_threadpool(_page, request, status, headers)
+
+        return handled
+
+
+def _page(request: Request, status: int, headers: dict[str, str]) -> Response:
+    frame = Frame()
+    if status != _UNAVAILABLE:
+        try:
+            with database().snapshot() as session:
+                shop = session.get(Shop, request.path_params.get("shop_id", ""))
+                frame = Frame.of(session, shop, now=request.state.received_at)
+        except (DBAPIError, PoolTimeoutError):
+            status, headers = _UNAVAILABLE, {"Retry-After": "5"}
+    # The address of a failed POST may know no GET; its page does.
+    here = request.url.path if request.method in {"GET", "HEAD"} else None
+    said = "shop_closed" if "shop_id" in request.path_params and status == _NOT_FOUND else _SAID.get(status, "general")
+    reader = Reader.of(request, otherwise=frame.shop.language if frame.shop else "ja")
+    return show(request, "failure", frame, reader=reader, status=status, here=here, headers=headers, said=said)

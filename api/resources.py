@@ -1,0 +1,166 @@
+"""The shapes that the API speaks: what comes in, validated; what goes out, without what only we should know."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, IPvAnyAddress, model_validator
+from sqlalchemy.orm import Session
+
+from models.booking import Booking, EntryPoint, Side, Status
+from models.calendar import Slot
+from models.shop import Shop
+from models.verification import COOL_DOWN, MOST_RESENDS, Verification
+from worker import links
+from worker.settings import settings
+
+
+def instant(at: datetime | None) -> str | None:
+    """Return an instant as RFC 3339 in UTC, to the millisecond where it has any."""
+    if at is None:
+        return None
+    text = at.astimezone(UTC).isoformat(timespec="milliseconds" if at.microsecond else "seconds")
+    return text.replace("+00:00", "Z")
+
+
+def _plain_text(text: str) -> str:
+    if any(ord(letter) < 32 and letter not in "\n\t" for letter in text):  # noqa: PLR2004 - where control characters end
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+PlainText = Annotated[str, AfterValidator(_plain_text)]
+
+
+class Given(BaseModel):
+    """A body that comes in: unknown members are errors, so that a misspelt one is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ContactGiven(Given):
+    """Exactly one of phone and e-mail (B13)."""
+
+    phone: PlainText | None = Field(
+        None, max_length=40, examples=["090-0000-0012"], description="A mobile number, as the customer typed it."
+    )
+    email: PlainText | None = Field(None, max_length=254, examples=["hanako@example.jp"])
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.phone is None) == (self.email is None):
+            raise ValueError("give exactly one of `phone` and `email`")
+        return self
+
+
+class BookingRequest(Given):
+    """`POST /v1/bookings`."""
+
+    shop: str = Field(max_length=64, pattern=r"^[a-z][a-z0-9-]*$", examples=["fred"])
+    starts_at: AwareDatetime = Field(
+        description="The start of a free slot; any offset, the instant counts.", examples=["2026-12-01T05:00:00Z"]
+    )
+    contact: ContactGiven
+    customer_ip: IPvAnyAddress = Field(
+        description="The customer's own address, for limits; kept only as an HMAC.", examples=["192.0.2.10"]
+    )
+    language: Literal["ja", "en"] | None = Field(None, description="Of messages and pages; the shop's when absent.")
+    name: PlainText | None = Field(None, max_length=100, description="What staff may call the customer.")
+    memo: PlainText | None = Field(None, max_length=1000, description="What the customer wants to talk about (B3).")
+    item_codes: list[Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]] = Field(
+        default_factory=list, max_length=20, description="Items the customer came from (B5)."
+    )
+    entry_point: EntryPoint | None = Field(None, description="The page the customer came from (B6).")
+    source_url: PlainText | None = Field(None, max_length=500, description="Its address (B6).")
+
+
+class CodeGiven(Given):
+    """`POST …/code`."""
+
+    code: str = Field(max_length=20, examples=["482913"])
+
+
+class ChangeRequest(Given):
+    """`POST …/change`."""
+
+    starts_at: AwareDatetime = Field(description="The start of a free slot.", examples=["2026-12-02T05:00:00Z"])
+    expected_revision: int = Field(ge=1, le=255, description="The revision the customer decided on.")
+    accept_final: bool = Field(
+        default=False, description="The customer knows that the new time cannot be changed or cancelled any more."
+    )
+
+
+class CancelRequest(Given):
+    """`POST …/cancel`."""
+
+    expected_revision: int = Field(ge=1, le=255, description="The revision the customer decided on.")
+
+
+class WithdrawRequest(Given):
+    """`POST …/withdraw`."""
+
+    reason: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{2,39}$",
+        description="A code of your own; never personal data.",
+        examples=["staff_ill"],
+    )
+
+
+def shop_out(shop: Shop) -> dict[str, Any]:
+    """Return a shop as callers see it."""
+    return {
+        "id": shop.id,
+        "name": {"ja": shop.name_ja, "en": shop.name_en},
+        "short_name": shop.short_name,
+        "zone": shop.zone,
+        "slot_minutes": shop.calendar.slot_minutes,
+        "page_url": shop.page_url,
+        "booking_page_url": links.shop_page_url(shop),
+        "privacy_url": shop.privacy_url,
+        "contact_url": shop.contact_url,
+    }
+
+
+def slot_out(slot: Slot) -> dict[str, Any]:
+    """Return a slot."""
+    return {"starts_at": instant(slot.starts_at), "ends_at": instant(slot.ends_at)}
+
+
+def booking_out(
+    session: Session, booking: Booking, verification: Verification | None, *, now: datetime
+) -> dict[str, Any]:
+    """Return a booking: never a contact, a name or a code; its links once it is confirmed (B16, B19)."""
+    shop = session.get_one(Shop, booking.shop_id)
+    live = booking.status in {Status.CONFIRMED, Status.IN_CALL}
+    out: dict[str, Any] = {
+        "id": str(booking.id),
+        "reference": booking.reference,
+        "shop": booking.shop_id,
+        "status": booking.status,
+        "revision": booking.revision,
+        "starts_at": instant(booking.starts_at),
+        "ends_at": instant(booking.ends_at),
+        "zone": booking.shop_zone,
+        "channel": booking.channel,
+        "language": booking.language,
+        "change_deadline_at": instant(booking.change_deadline_at),
+        "can_change": booking.may_still_change(now),
+        "confirmed_at": instant(booking.confirmed_at),
+        "released_because": booking.released_because,
+        "cancelled_by": booking.cancelled_by,
+        "contact_url": shop.contact_url,
+    }
+    if booking.status is Status.HELD and verification is not None:
+        out["hold_expires_at"] = instant(booking.hold_expires_at)
+        out["code"] = {
+            "expires_at": instant(verification.expires_at),
+            "attempts_left": verification.attempts_left,
+            "resends_left": max(0, MOST_RESENDS + 1 - verification.sends),
+            "resend_at": instant(verification.last_sent_at + COOL_DOWN),
+            "page_host": settings().public_host,
+        }
+    if live:
+        out["call_url"] = links.call_url(booking, Side.CUSTOMER)
+        out["booking_page_url"] = links.booking_page_url(booking)
+        out["entry_opens_at"] = instant(booking.entry_opens_at)
+        out["entry_closes_at"] = instant(booking.entry_closes_at)
+    return out

@@ -1,0 +1,68 @@
+"""Shops and their free slots (B1, B10 to B12)."""
+
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from sqlalchemy import select
+
+from api.access import covered, needs
+from api.arrivals import ReceivedAt
+from api.problems import Problem
+from api.resources import shop_out, slot_out
+from models.access import ApiKey, Scope
+from models.calendar import local_date
+from models.shop import Shop
+from worker import bookings, slots
+from worker.database import database
+
+router = APIRouter(prefix="/v1/shops", tags=["shops"])
+LONGEST_WINDOW = timedelta(days=62)
+
+Reader = Annotated[ApiKey, Depends(needs(Scope.SHOPS_READ))]
+
+
+@router.get("")
+def list_shops(caller: Reader) -> dict[str, Any]:
+    """Return the shops that take bookings, as far as the key may see them."""
+    with database().snapshot() as session:
+        shops = session.scalars(select(Shop).where(Shop.enabled).order_by(Shop.id)).all()
+        return {"shops": [shop_out(shop) for shop in shops if caller.covers(shop.id)]}
+
+
+@router.get("/{shop_id}/slots")
+def list_slots(
+    shop_id: str,
+    caller: Reader,
+    received_at: ReceivedAt,
+    from_: Annotated[date | None, Query(alias="from", description="First day, in the shop's zone; today.")] = None,
+    to: Annotated[date | None, Query(description="Last day, inclusive; a week later.")] = None,
+) -> dict[str, Any]:
+    """Return the slots that can be booked now, in order. 62 days at most."""
+    covered(caller, shop_id)
+    with database().snapshot() as session:
+        shop = bookings.shop_open(session, shop_id)
+        first = from_ or local_date(received_at, shop.zone)
+        last = to or first + timedelta(days=6)
+        if last < first:
+            raise Problem(
+                422,
+                "invalid_window",
+                "`to` is before `from`.",
+                errors=[{"pointer": "/query/to", "detail": "before `from`"}],
+            )
+        if last - first >= LONGEST_WINDOW:
+            raise Problem(
+                422,
+                "window_too_long",
+                "Ask for 62 days at most.",
+                errors=[{"pointer": "/query/to", "detail": "too far"}],
+            )
+        free = slots.free_slots(session, shop, first, last + timedelta(days=1), now=received_at)
+        return {
+            "shop": shop.id,
+            "zone": shop.zone,
+            "from": first.isoformat(),
+            "to": last.isoformat(),
+            "slots": [slot_out(slot) for slot in free],
+        }

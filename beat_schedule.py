@@ -1,0 +1,23 @@
+"""What happens unasked: name → task, interval, reason. Beat only knocks; rows decide what is due.
+
+Two beats, a late beat or none for a day are harmless: a tick that finds nothing due does nothing, and what fell due in
+between is still there.
+"""
+
+from typing import Any
+
+beat_schedule: dict[str, dict[str, Any]] = {
+    # Rings timers that fell due, and jobs that the broker or a dead process forgot.
+    "sweep": {
+        "task": "jobs.sweep",
+        "schedule": 1.0,
+        # A backlog of ticks is worth no more than one.
+        "options": {"queue": "sweeps", "expires": 5},
+    },
+    # Answers to idempotent requests are kept for a day; they hold links, so no longer.
+    "forget-answers": {
+        "task": "idempotency.forget_answers",
+        "schedule": 3600.0,
+        "options": {"queue": "sweeps", "expires": 600},
+    },
+}

@@ -1,0 +1,119 @@
+"""Why the domain refuses. Instances carry ids and numbers, never personal data.
+
+Refusal                     the request was understood and may not happen
+├── IllegalMove             no arrow leads from this state to that one
+├── WindowClosed            the deadline for a change or cancellation has passed
+├── StaleRevision           the caller decided on an older version of the row
+├── SlotTaken               somebody else holds the slot
+├── SlotUnknown             the shop's calendar has no such slot, or it is not open for acceptance
+├── ShopClosed              the shop takes no bookings
+├── TooManyChanges          the booking was changed as often as the shop allows
+├── ConfirmationNeeded      the new time can no longer be changed or cancelled; the caller must say it knows
+├── HoldEnded               the hold is over, nothing terminal revives
+├── CodeWrong               not the code that was sent
+├── CodeExhausted           the code was guessed at too often
+├── ResendTooSoon           the cool-down since the last code is not over
+├── ResendTooOften          the code was sent as often as it may be
+└── ContactRefused          the phone number or mailbox cannot be served
+"""
+
+from typing import ClassVar
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
+    """The request was understood and may not happen.
+
+    Attributes:
+        code: stable, machine-readable; the API hands it out unchanged.
+        facts: ids, numbers and instants that help the caller; never personal data.
+    """
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, **facts: object) -> None:
+        super().__init__(self.code)
+        self.facts = facts
+
+
+class IllegalMove(Refusal):
+    """No arrow of the table of moves leads there from the present state."""
+
+    code = "illegal_move"
+
+
+class WindowClosed(Refusal):
+    """Changes and cancellations are possible until the deadline, an exclusive end (B20)."""
+
+    code = "window_closed"
+
+
+class StaleRevision(Refusal):
+    """The caller decided on an older version; acting would undo what it has not seen."""
+
+    code = "stale_revision"
+
+
+class SlotTaken(Refusal):
+    """Another booking holds the slot; the first to insert its ticks wins."""
+
+    code = "slot_taken"
+
+
+class SlotUnknown(Refusal):
+    """The shop's calendar has no such slot, or it is outside the window of acceptance (B10, B11)."""
+
+    code = "slot_unknown"
+
+
+class ShopClosed(Refusal):
+    """The shop is not in the registry, is disabled, or takes no bookings now (B1)."""
+
+    code = "shop_closed"
+
+
+class TooManyChanges(Refusal):
+    """A booking may be changed only so often, or one customer could block a calendar."""
+
+    code = "too_many_changes"
+
+
+class ConfirmationNeeded(Refusal):
+    """The new slot's own deadline is past: after this change nothing can be changed any more."""
+
+    code = "confirmation_needed"
+
+
+class HoldEnded(Refusal):
+    """The hold ended before the code came; a late code revives nothing."""
+
+    code = "code_expired"
+
+
+class CodeWrong(Refusal):
+    """The code does not match; the attempt was counted before it was compared."""
+
+    code = "code_wrong"
+
+
+class CodeExhausted(Refusal):
+    """Five wrong codes end the hold: a guesser gets no sixth try."""
+
+    code = "code_exhausted"
+
+
+class ResendTooSoon(Refusal):
+    """A code was sent a moment ago; a cool-down keeps one customer from sending many."""
+
+    code = "resend_too_soon"
+
+
+class ResendTooOften(Refusal):
+    """The code was sent as often as it may be."""
+
+    code = "resend_too_often"
+
+
+class ContactRefused(Refusal):
+    """The phone number or mailbox cannot be served; the subclass's code says why (B13)."""
+
+    code = "contact_refused"

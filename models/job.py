@@ -1,0 +1,203 @@
+"""A job is something the database owes. One table is the outbox, the timers and the crash recovery at once.
+
+Knows when a job may be rung, how it fails and when it is parked; knows nothing of brokers or of what a job does.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, Integer, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Json
+
+MOST_FAILURES = 10
+MOST_STARTS = 20
+LONGEST_BACKOFF = timedelta(minutes=10)
+
+
+class Queue(StrEnum):
+    """Queues by urgency and purpose: a flood in one never delays another."""
+
+    CODES = "codes"
+    BOOKINGS = "bookings"
+    DISCLOSURE = "disclosure"
+    DELIVERY = "delivery"
+    WEBHOOKS = "webhooks"
+    SWEEPS = "sweeps"
+
+
+class Name(StrEnum):
+    """Every job's wire name, `noun.verb_object`, for ever: rows and messages of older versions carry them."""
+
+    DISPATCH_CODE = "verification.dispatch_code"
+    END_HOLD = "booking.end_hold"
+    CONFIRM_BOOKING = "booking.confirm_booking"
+    ANNOUNCE_CHANGE = "booking.announce_change"
+    ANNOUNCE_CANCELLATION = "booking.announce_cancellation"
+    REMIND_ON_EVE = "booking.remind_on_eve"
+    REMIND_ON_DAY = "booking.remind_on_day"
+    CLOSE_CANCELLATION_WINDOW = "booking.close_cancellation_window"
+    END_BOOKING = "booking.end_booking"
+    RELEASE_UNDELIVERABLE = "booking.release_undeliverable"
+    DELIVER_MESSAGE = "message.deliver_message"
+    APPLY_RECEIPT = "message.apply_receipt"
+
+
+QUEUES: dict[str, Queue] = {
+    Name.DISPATCH_CODE: Queue.CODES,
+    Name.END_HOLD: Queue.BOOKINGS,
+    Name.CONFIRM_BOOKING: Queue.BOOKINGS,
+    Name.ANNOUNCE_CHANGE: Queue.BOOKINGS,
+    Name.ANNOUNCE_CANCELLATION: Queue.BOOKINGS,
+    Name.REMIND_ON_EVE: Queue.DELIVERY,
+    Name.REMIND_ON_DAY: Queue.BOOKINGS,
+    Name.CLOSE_CANCELLATION_WINDOW: Queue.BOOKINGS,
+    Name.END_BOOKING: Queue.BOOKINGS,
+    Name.RELEASE_UNDELIVERABLE: Queue.BOOKINGS,
+    # A message's own urgency may put its delivery on another queue; see models/message.py.
+    Name.DELIVER_MESSAGE: Queue.DELIVERY,
+    Name.APPLY_RECEIPT: Queue.WEBHOOKS,
+}
+"""Where each job is done unless the one who enqueues it says otherwise."""
+
+
+class Job(Base):
+    """One owed job. The row is deleted in the transaction that holds the job's effect.
+
+    Attributes:
+        args: the ids it concerns, never anything else.
+        due_at: business time from which it may be done; None for a chain's link that waits for the one before it.
+        rung_at: database time at which it was last handed to the broker; None: not handed over since it is due.
+        rings: how often it was handed over. Being rung is not failing.
+        starts: how often it was begun again after a ring that came to no end.
+        claimed_until: database time until which a call to the outside world may be under way.
+        timer_of: the row whose timer this is, so that leaving a state can delete its timers.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(
+            "ix_jobs_due",
+            "queue",
+            "due_at",
+            postgresql_where=text("rung_at IS NULL AND parked_at IS NULL AND due_at IS NOT NULL"),
+            sqlite_where=text("rung_at IS NULL AND parked_at IS NULL AND due_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_rung",
+            "queue",
+            "rung_at",
+            postgresql_where=text("rung_at IS NOT NULL AND parked_at IS NULL"),
+            sqlite_where=text("rung_at IS NOT NULL AND parked_at IS NULL"),
+        ),
+        Index(
+            "ix_jobs_timer_of",
+            "timer_of",
+            postgresql_where=text("timer_of IS NOT NULL"),
+            sqlite_where=text("timer_of IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_chain",
+            "chain_id",
+            "chain_position",
+            postgresql_where=text("chain_id IS NOT NULL"),
+            sqlite_where=text("chain_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_parked",
+            "parked_at",
+            postgresql_where=text("parked_at IS NOT NULL"),
+            sqlite_where=text("parked_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    queue: Mapped[str] = mapped_column(String(32))
+    args: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    rung_at: Mapped[datetime | None]
+    rings: Mapped[int] = mapped_column(Integer, default=0)
+    starts: Mapped[int] = mapped_column(Integer, default=0)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    last_error: Mapped[str | None] = mapped_column(String(200))
+    claimed_until: Mapped[datetime | None]
+    parked_at: Mapped[datetime | None]
+    timer_of: Mapped[UUID | None]
+    chain_id: Mapped[UUID | None]
+    chain_position: Mapped[int | None]
+    request_id: Mapped[str | None] = mapped_column(String(64))
+
+    def fail(self, error: str, *, now: datetime, jitter: float) -> None:
+        """Record a body that raised; it is due again after a back-off, or parked after ten failures.
+
+        Args:
+            error: the error's class name, never its text.
+            now: business time.
+            jitter: between 0 and 1, spreads the back-off ("full jitter", but at least a second).
+        """
+        self.failures += 1
+        self.last_error = error
+        self.rung_at = None
+        # A claim stays: whoever wrote it may still be calling, and past it the outcome is unknown, failed or not.
+        if self.failures >= MOST_FAILURES:
+            self.park(now=now)
+            return
+        ceiling = min(LONGEST_BACKOFF, timedelta(seconds=2**self.failures))
+        self.due_at = now + max(timedelta(seconds=1), ceiling * jitter)
+
+    def begin_again(self, *, now: datetime) -> bool:
+        """Count a start after a ring that came to no end; False when it is parked instead.
+
+        A body that kills its process never reaches `fail`, so its starts are what gives it away.
+        """
+        self.starts += 1
+        if self.starts < MOST_STARTS:  # the first start was not counted
+            return True
+        self.last_error = "started too often without an end"
+        self.park(now=now)
+        return False
+
+    def park(self, *, now: datetime) -> None:
+        """Keep the job, but ring it no more until a person decides."""
+        self.parked_at = now
+        self.rung_at = None
+
+    def retry(self, *, now: datetime) -> None:
+        """Make the job due at once with a clean record, as a person decided."""
+        self.parked_at = None
+        self.failures = 0
+        self.starts = 0
+        self.rung_at = None
+        self.due_at = now
+
+
+class QueueMark(Base):
+    """The last mark sent through a queue, and the last that came out.
+
+    A mark that comes out proves that everything rung before it has come out too.
+    """
+
+    __tablename__ = "queue_marks"
+
+    queue: Mapped[str] = mapped_column(String(32), primary_key=True)
+    sent_at: Mapped[datetime | None]
+    returned_at: Mapped[datetime | None]
+
+
+class JobDecision(Base):
+    """What a person decided about a parked or late job, and why. Append-only."""
+
+    __tablename__ = "job_decisions"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    job_id: Mapped[UUID]
+    name: Mapped[str] = mapped_column(String(64))
+    args: Mapped[dict[str, Any]] = mapped_column(Json)
+    decision: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(500))
+    decided_at: Mapped[datetime]

@@ -1,0 +1,341 @@
+"""A message and the attempts to send it. One table of moves; facts from a vendor never raise and never go backwards.
+
+Knows kinds, states and what a vendor's answer means; knows no vendor, no words and no address.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Json, enum_of
+from models.booking import Booking, Status
+from models.customer import Channel
+from models.errors import IllegalMove
+from models.job import Queue
+
+
+class Kind(StrEnum):
+    """Every kind of message, named as the folder of its words is."""
+
+    BOOKING_CODE = "booking_code"
+    BOOKING_CONFIRMED = "booking_confirmed"
+    BOOKING_CONFIRMED_SAME_DAY = "booking_confirmed_same_day"
+    BOOKING_CHANGED = "booking_changed"
+    BOOKING_CHANGED_FINAL = "booking_changed_final"
+    BOOKING_CANCELLED = "booking_cancelled"
+    BOOKING_WITHDRAWN = "booking_withdrawn"
+    BOOKING_REMINDER_EVE = "booking_reminder_eve"
+    BOOKING_REMINDER_DAY = "booking_reminder_day"
+    SHOP_BOOKING_NEW = "shop_booking_new"
+    SHOP_BOOKING_CHANGED = "shop_booking_changed"
+    SHOP_BOOKING_CANCELLED = "shop_booking_cancelled"
+    SHOP_DAY_LIST = "shop_day_list"
+    SHOP_DAY_FIXED = "shop_day_fixed"
+
+
+class WhenUnknown(StrEnum):
+    """What is done when nobody can find out whether a message was sent."""
+
+    ASK_AGAIN = "ask_again"
+    """The customer asks for another."""
+    A_PERSON_DECIDES = "a_person_decides"
+    AT_MOST_ONCE = "at_most_once"
+    """It is better not sent than sent twice."""
+
+
+@dataclass(frozen=True)
+class Nature:
+    """What is particular to a kind.
+
+    Attributes:
+        queue: where its delivery is done; a flood of one must not delay another.
+        true_while: the booking's states in which the message still tells the truth; None: always.
+        bound_to_revision: whether a change of the booking makes it untrue.
+    """
+
+    queue: Queue
+    when_unknown: WhenUnknown
+    true_while: frozenset[Status] | None = None
+    bound_to_revision: bool = False
+
+
+_LIVE = frozenset({Status.CONFIRMED, Status.IN_CALL})
+_ANSWER = Nature(Queue.BOOKINGS, WhenUnknown.A_PERSON_DECIDES, _LIVE, bound_to_revision=True)
+_ENDING = Nature(Queue.BOOKINGS, WhenUnknown.A_PERSON_DECIDES, frozenset({Status.CANCELLED}))
+_NOTICE = Nature(Queue.DELIVERY, WhenUnknown.AT_MOST_ONCE)
+
+NATURES: Mapping[Kind, Nature] = MappingProxyType(
+    {
+        Kind.BOOKING_CODE: Nature(Queue.CODES, WhenUnknown.ASK_AGAIN, frozenset({Status.HELD})),
+        Kind.BOOKING_CONFIRMED: _ANSWER,
+        Kind.BOOKING_CONFIRMED_SAME_DAY: _ANSWER,
+        Kind.BOOKING_CHANGED: _ANSWER,
+        Kind.BOOKING_CHANGED_FINAL: _ANSWER,
+        Kind.BOOKING_CANCELLED: _ENDING,
+        Kind.BOOKING_WITHDRAWN: _ENDING,
+        Kind.BOOKING_REMINDER_EVE: Nature(
+            Queue.DELIVERY, WhenUnknown.AT_MOST_ONCE, frozenset({Status.CONFIRMED}), bound_to_revision=True
+        ),
+        Kind.BOOKING_REMINDER_DAY: Nature(Queue.BOOKINGS, WhenUnknown.AT_MOST_ONCE, _LIVE, bound_to_revision=True),
+        Kind.SHOP_BOOKING_NEW: _NOTICE,
+        Kind.SHOP_BOOKING_CHANGED: _NOTICE,
+        Kind.SHOP_BOOKING_CANCELLED: _NOTICE,
+        Kind.SHOP_DAY_LIST: _NOTICE,
+        Kind.SHOP_DAY_FIXED: _NOTICE,
+    }
+)
+
+
+class State(StrEnum):
+    """Where a message stands."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    VOIDED = "voided"
+    UNKNOWN = "unknown"
+
+
+MOVES: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        State.QUEUED: frozenset({State.SENDING, State.EXPIRED, State.VOIDED, State.FAILED}),
+        State.SENDING: frozenset(
+            {State.QUEUED, State.SENT, State.FAILED, State.UNKNOWN, State.DELIVERED, State.UNDELIVERED}
+        ),
+        # A receipt or the vendor's list settles an unknown outcome; QUEUED only if it is proven that nothing was sent.
+        State.UNKNOWN: frozenset(
+            {State.QUEUED, State.SENT, State.FAILED, State.DELIVERED, State.UNDELIVERED, State.EXPIRED, State.VOIDED}
+        ),
+        State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED, State.FAILED}),
+        State.DELIVERED: frozenset(),
+        State.UNDELIVERED: frozenset(),
+        State.FAILED: frozenset(),
+        State.EXPIRED: frozenset(),
+        State.VOIDED: frozenset(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The vendor took the message and will tell how it went."""
+
+    reference: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Final for this recipient or this text.
+
+    Attributes:
+        code: the vendor's, as text, or our own word.
+        suppress: the address itself is dead or unwilling; nothing should be sent to it again.
+        operator: nothing about the message is wrong, but our account is; a person must see to it.
+    """
+
+    code: str
+    suppress: bool = False
+    operator: bool = False
+
+
+@dataclass(frozen=True)
+class TryLater:
+    """Provably not sent.
+
+    Attributes:
+        after: what the vendor asked us to wait, or None to choose ourselves.
+    """
+
+    code: str
+    after: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Maybe sent, maybe not. Nothing is sent again until it is known."""
+
+    code: str
+
+
+Answer = Accepted | Refused | TryLater | Unknown
+
+
+class Message(Base):
+    """One SMS or mail that somebody is owed.
+
+    Attributes:
+        customer_id: whom it goes to; None for a notice to the shop. The address is read at the last moment.
+        revision: the booking's, when the message was written.
+        facts: what its words need besides the rows: instants and numbers, never personal data.
+        once_key: at most one message bears it: what makes "one confirmation per revision" true in the database.
+        expires_at: exclusive end of its use; afterwards it is not sent.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (Index("ix_messages_booking", "booking_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[Kind] = mapped_column(enum_of(Kind))
+    channel: Mapped[Channel] = mapped_column(enum_of(Channel))
+    language: Mapped[str] = mapped_column(String(8))
+    shop_id: Mapped[str] = mapped_column(ForeignKey("shops.id"))
+    customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customers.id"))
+    booking_id: Mapped[UUID | None] = mapped_column(ForeignKey("bookings.id"))
+    revision: Mapped[int | None]
+    facts: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    once_key: Mapped[str] = mapped_column(String(120), unique=True)
+    state: Mapped[State] = mapped_column(enum_of(State))
+    because: Mapped[str | None] = mapped_column(String(64))
+    tries: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    @property
+    def nature(self) -> Nature:
+        """What is particular to its kind."""
+        return NATURES[self.kind]
+
+    def is_true_of(self, booking: Booking | None) -> bool:
+        """Whether it still tells the truth; asked under lock in the moment before it is sent."""
+        if booking is None:
+            return True
+        nature = self.nature
+        return (nature.true_while is None or booking.status in nature.true_while) and not (
+            nature.bound_to_revision and booking.revision != self.revision
+        )
+
+    def begin(self, *, now: datetime, booking: Booking | None) -> bool:
+        """Claim it for sending; False when it ends here instead, as voided or expired.
+
+        Raises:
+            IllegalMove: it is not queued.
+        """
+        if self.state is not State.QUEUED:
+            raise IllegalMove(message_id=self.id, state=self.state)
+        if not self.is_true_of(booking):
+            self._end(State.VOIDED, now, "booking_moved_on")
+            return False
+        if now >= self.expires_at:
+            self._end(State.EXPIRED, now, "too_late_to_help")
+            return False
+        self._move(State.SENDING)
+        self.tries += 1
+        return True
+
+    def void(self, *, now: datetime) -> None:
+        """The booking moved on before it was sent. What is being sent just now cannot be recalled."""
+        if self.state is State.QUEUED:
+            self._end(State.VOIDED, now, "booking_moved_on")
+
+    def record(self, answer: Answer, *, now: datetime) -> None:
+        """Apply a vendor's answer. A receipt may have come first; what is known already is not unlearnt."""
+        if self.state not in {State.SENDING, State.UNKNOWN}:
+            return
+        match answer:
+            case Accepted():
+                self._move(State.SENT)
+                self.because = None
+            case Refused(code=code):
+                self._end(State.FAILED, now, code)
+            case TryLater(code=code):
+                self._move(State.QUEUED)
+                self.because = code
+            case Unknown(code=code) if self.state is State.SENDING:
+                self._move(State.UNKNOWN)
+                self.because = code
+            case Unknown():
+                pass
+
+    def learn(self, fact: State, *, now: datetime, because: str | None = None) -> bool:
+        """Apply a fact from a receipt if it advances the state; say whether it did.
+
+        Facts come twice, late and out of order, so one that no longer fits is not an error.
+        """
+        if fact not in MOVES[self.state] or fact is State.QUEUED:
+            return False
+        if fact in TERMINAL:
+            self._end(fact, now, because)
+        else:
+            self._move(fact)
+        return True
+
+    def _end(self, to: State, now: datetime, because: str | None) -> None:
+        self._move(to)
+        self.ended_at = now
+        self.because = because
+
+    def _move(self, to: State) -> None:
+        if to not in MOVES[self.state]:
+            raise IllegalMove(message_id=self.id, state=self.state)
+        self.state = to
+
+
+TERMINAL = frozenset(state for state, onward in MOVES.items() if not onward)
+
+
+class Attempt(Base):
+    """One call to a vendor. Its id travels with the call, so a signed receipt can name it even if the answer was lost.
+
+    Attributes:
+        answer: "accepted", "refused", "try_later" or "unknown"; None while the call is under way.
+        reference: the vendor's id of the message.
+    """
+
+    __tablename__ = "attempts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id"), index=True)
+    vendor: Mapped[str] = mapped_column(String(32))
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    answer: Mapped[str | None] = mapped_column(String(16))
+    code: Mapped[str | None] = mapped_column(String(64))
+    reference: Mapped[str | None] = mapped_column(String(120), index=True)
+
+    def record(self, answer: Answer, *, now: datetime) -> None:
+        """Keep what the vendor said, or that nobody knows."""
+        self.ended_at = now
+        match answer:
+            case Accepted(reference=reference):
+                self.answer, self.reference = "accepted", reference
+            case Refused(code=code):
+                self.answer, self.code = "refused", code
+            case TryLater(code=code):
+                self.answer, self.code = "try_later", code
+            case Unknown(code=code):
+                self.answer, self.code = "unknown", code
+
+
+class Receipt(Base):
+    """One fact from a vendor, as it came, without its personal data. Stored first, applied afterwards.
+
+    Attributes:
+        once_key: vendor's event id, or what else tells one fact from another; a duplicate is not stored twice.
+        status: the vendor's own word.
+        fact: what it means for the message; None if it means nothing.
+    """
+
+    __tablename__ = "receipts"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    once_key: Mapped[str] = mapped_column(String(200), unique=True)
+    vendor: Mapped[str] = mapped_column(String(32))
+    attempt_id: Mapped[UUID | None] = mapped_column(index=True)
+    reference: Mapped[str | None] = mapped_column(String(120))
+    status: Mapped[str] = mapped_column(String(40))
+    fact: Mapped[State | None] = mapped_column(enum_of(State))
+    code: Mapped[str | None] = mapped_column(String(64))
+    received_at: Mapped[datetime]
+    applied_at: Mapped[datetime | None]

@@ -1,0 +1,37 @@
+"""Alembic's entry: migrations run on the connection that worker/schema.py hands over."""
+
+from alembic import context
+
+import models.access
+import models.booking
+import models.clock
+import models.customer
+import models.job
+import models.message
+import models.shop
+import models.terms
+import models.verification  # noqa: F401 - every table must be known
+from models.base import Base, Instant, Json
+
+
+def plain_type(kind: str, item: object, _context: object) -> str | bool:
+    """Write our own column types as what they are in the database: a migration outlives the models."""
+    if kind == "type" and isinstance(item, Instant):
+        return "sa.DateTime(timezone=True)"
+    if (kind == "type" and item is Json) or repr(item) == repr(Json):
+        return "JSON"
+    return False
+
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    # SQLite changes a table by making it anew.
+    render_as_batch=connection.dialect.name == "sqlite",
+    compare_type=True,
+    render_item=plain_type,
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,115 @@
+"""What follows from a booking's moves, and what its timers propose."""
+
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from models.booking import Booking, Cause, Released, Status
+from models.calendar import first_instant, local_date
+from models.job import Name
+from models.message import Kind
+from models.shop import Shop
+from worker import bookings
+from worker.jobs import job
+from worker.messages import tell_customer, tell_shop
+
+
+@job(Name.CONFIRM_BOOKING)
+def confirm_booking(session: Session, now: datetime, booking_id: UUID, revision: int) -> None:
+    """Send the call URL and the booking page, by the channel that was proven, and tell the shop (B16, B19)."""
+    booking = session.get_one(Booking, booking_id)
+    if booking.is_reminded_of(revision):
+        in_time = booking.may_still_change(booking.confirmed_at or now)
+        kind = Kind.BOOKING_CONFIRMED if in_time else Kind.BOOKING_CONFIRMED_SAME_DAY
+        tell_customer(session, booking, kind, now=now, expires_at=booking.entry_closes_at)
+        _tell_shop(session, booking, Kind.SHOP_BOOKING_NEW, now=now)
+
+
+@job(Name.ANNOUNCE_CHANGE)
+def announce_change(session: Session, now: datetime, booking_id: UUID, revision: int, before: int) -> None:
+    """Send the new time and the new call URL, and tell the shop (B18)."""
+    booking = session.get_one(Booking, booking_id)
+    if booking.is_reminded_of(revision):
+        kind = Kind.BOOKING_CHANGED if booking.may_still_change(now) else Kind.BOOKING_CHANGED_FINAL
+        facts = {"before": before}
+        tell_customer(session, booking, kind, now=now, expires_at=booking.entry_closes_at, facts=facts)
+        _tell_shop(session, booking, Kind.SHOP_BOOKING_CHANGED, now=now, facts=facts)
+
+
+@job(Name.ANNOUNCE_CANCELLATION)
+def announce_cancellation(session: Session, now: datetime, booking_id: UUID, revision: int) -> None:
+    """Confirm the cancellation, or apologise for it, and tell the shop (B18, B44)."""
+    booking = session.get_one(Booking, booking_id)
+    if booking.status is Status.CANCELLED and booking.revision == revision:
+        wished = booking.cancelled_by is Cause.CUSTOMER
+        kind = Kind.BOOKING_CANCELLED if wished else Kind.BOOKING_WITHDRAWN
+        tell_customer(session, booking, kind, now=now, expires_at=booking.entry_closes_at)
+        _tell_shop(session, booking, Kind.SHOP_BOOKING_CANCELLED, now=now)
+
+
+@job(Name.END_HOLD)
+def end_hold(session: Session, now: datetime, booking_id: UUID) -> None:
+    """Release a slot whose code never came. The timer only proposes, so the booking decides."""
+    booking = bookings.locked(session, booking_id)
+    if booking is not None and booking.hold_is_over(now):
+        bookings.release(session, booking, Released.EXPIRED, now=now)
+
+
+@job(Name.RELEASE_UNDELIVERABLE)
+def release_undeliverable(session: Session, now: datetime, booking_id: UUID) -> None:
+    """Release a slot whose code cannot arrive."""
+    booking = bookings.locked(session, booking_id)
+    if booking is not None and booking.status is Status.HELD:
+        bookings.release(session, booking, Released.UNDELIVERABLE, now=now)
+
+
+@job(Name.REMIND_ON_EVE, bulk=True)
+def remind_on_eve(session: Session, now: datetime, booking_id: UUID, revision: int) -> None:
+    """Remind while change and cancel are still possible, and give the shop tomorrow's list."""
+    booking = session.get_one(Booking, booking_id)
+    if booking.is_reminded_of(revision):
+        tell_customer(session, booking, Kind.BOOKING_REMINDER_EVE, now=now, expires_at=booking.change_deadline_at)
+        _tell_shop_of_day(session, booking, Kind.SHOP_DAY_LIST, now=now)
+
+
+@job(Name.REMIND_ON_DAY, bulk=True)
+def remind_on_day(session: Session, now: datetime, booking_id: UUID, revision: int) -> None:
+    """Repeat the call URL half an hour before the call (B17)."""
+    booking = session.get_one(Booking, booking_id)
+    if booking.is_reminded_of(revision):
+        tell_customer(session, booking, Kind.BOOKING_REMINDER_DAY, now=now, expires_at=booking.ends_at)
+
+
+@job(Name.CLOSE_CANCELLATION_WINDOW, bulk=True)
+def close_cancellation_window(session: Session, now: datetime, booking_id: UUID, revision: int) -> None:
+    """Record that a booking is firm, and tell the shop that the day is (B20)."""
+    booking = bookings.locked(session, booking_id)
+    if booking is not None and booking.close_window(now=now, revision=revision):
+        _tell_shop_of_day(session, booking, Kind.SHOP_DAY_FIXED, now=now)
+
+
+@job(Name.END_BOOKING, bulk=True)
+def end_booking(session: Session, now: datetime, booking_id: UUID, revision: int) -> None:
+    """End a booking whose entry window is over: completed, or somebody did not come."""
+    booking = bookings.locked(session, booking_id)
+    if booking is not None:
+        booking.end(now=now, revision=revision)
+
+
+def _tell_shop(
+    session: Session, booking: Booking, kind: Kind, *, now: datetime, facts: dict[str, int] | None = None
+) -> None:
+    shop = session.get_one(Shop, booking.shop_id)
+    about = f"{booking.id}:{booking.revision}"
+    tell_shop(
+        session, shop, kind, now=now, expires_at=booking.entry_closes_at, about=about, booking=booking, facts=facts
+    )
+
+
+def _tell_shop_of_day(session: Session, booking: Booking, kind: Kind, *, now: datetime) -> None:
+    """One list a shop and day, whichever of its bookings comes first; it is filled when it is sent."""
+    shop = session.get_one(Shop, booking.shop_id)
+    day: date = local_date(booking.starts_at, booking.shop_zone)
+    ends = first_instant(day + timedelta(days=1), booking.shop_zone)
+    tell_shop(session, shop, kind, now=now, expires_at=ends, about=day.isoformat(), facts={"day": day.isoformat()})

@@ -1,0 +1,41 @@
+"""What beat and the engine knock for: the sweep, the marks that come out of queues, chunks of bulk jobs, tidying up.
+
+These are Celery tasks without a row: they may be lost or doubled, because they only look at rows.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete
+
+from models.access import KEPT, IdempotentRequest
+from worker import jobs
+from worker.app import app
+from worker.clock import clock
+from worker.database import database
+
+
+@app.task(name="jobs.sweep")
+def sweep() -> None:
+    """Ring what is due."""
+    jobs.sweep()
+
+
+@app.task(name="jobs.return_mark")
+def return_mark(queue: str, sent_at: str) -> None:
+    """Bring back a mark: what was rung long before it and is still there was lost."""
+    jobs.mark_returned(queue, datetime.fromisoformat(sent_at))
+
+
+@app.task(name="jobs.perform_chunk")
+def perform_chunk(job: str, job_ids: Sequence[str]) -> None:
+    """Do up to a hundred jobs of one name in one transaction."""
+    jobs.perform_chunk(job, [UUID(job_id) for job_id in job_ids])
+
+
+@app.task(name="idempotency.forget_answers")
+def forget_answers() -> None:
+    """Delete the answers whose promised day is over."""
+    with database().transaction() as session:
+        session.execute(delete(IdempotentRequest).where(IdempotentRequest.created_at < clock().now() - KEPT))

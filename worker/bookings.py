@@ -1,0 +1,359 @@
+"""The booking's transactions, for API, pages and tasks alike: lock, ask the model, write claims, timers and jobs.
+
+Each takes the caller's session and commits nothing. What follows from a move is enqueued here, beside it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from models.booking import TERMINAL, Booking, Cause, EntryPoint, Released, Status
+from models.calendar import Slot
+from models.deadline import change_deadline, day_reminder_at, eve_reminder_at
+from models.errors import CodeExhausted, CodeWrong, HoldEnded, IllegalMove, Refusal, ShopClosed, SlotTaken, SlotUnknown
+from models.job import Name
+from models.shop import Shop
+from models.terms import TermsDocument, consents_to, governing
+from models.verification import Purpose, Verification
+from worker import codes, slots
+from worker.chance import new_id
+from worker.clock import unix_ms
+from worker.customers import Contact, customer_at
+from worker.derived_keys import fingerprint
+from worker.jobs import drop_timers, enqueue
+from worker.logs import request_id
+from worker.messages import void_unsent
+from worker.seals import Place, seal
+from worker.video import video_provider
+
+
+@dataclass(frozen=True, repr=False)
+class Wish:
+    """What a customer asks for. Name, memo and source are personal and do not print."""
+
+    shop_id: str
+    starts_at: datetime
+    contact: Contact
+    language: str
+    name: str | None = None
+    memo: str | None = None
+    source_url: str | None = None
+    entry_point: EntryPoint | None = None
+    item_codes: Sequence[str] = field(default=())
+    customer_ip: str | None = None
+
+
+def shop_open(session: Session, shop_id: str) -> Shop:
+    """Return a shop that takes part.
+
+    Raises:
+        ShopClosed: it is not in the registry, or disabled (B1).
+    """
+    shop = session.get(Shop, shop_id)
+    if shop is None or not shop.enabled:
+        raise ShopClosed
+    return shop
+
+
+def locked(session: Session, booking_id: UUID) -> Booking | None:
+    """Return the booking as it is committed now, locked until the end of the transaction."""
+    return session.get(Booking, booking_id, with_for_update=True, populate_existing=True)
+
+
+def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
+    """Hold the slot for the customer and owe a code; a double submit gets the booking it already has.
+
+    Raises:
+        ShopClosed: see `shop_open`.
+        SlotUnknown: the calendar has no such slot, or it is not open for acceptance.
+        SlotTaken: all seats are claimed.
+    """
+    shop = shop_open(session, wish.shop_id)
+    slot = _bookable(shop, wish.starts_at, received_at)
+    customer = customer_at(session, shop.id, wish.contact, now=received_at)
+    live_index = _live_index(customer.id, slot)
+    if (same := _live(session, live_index, received_at)) is not None:
+        return same
+    booking_id = new_id(unix_ms())
+    life, cap = timedelta(minutes=shop.code_minutes), timedelta(minutes=shop.hold_cap_minutes)
+    verification = Verification.begin(
+        verification_id=new_id(unix_ms()),
+        purpose=Purpose.BOOKING,
+        subject_id=booking_id,
+        channel=wish.contact.channel,
+        now=received_at,
+        life=life,
+        cap=cap,
+    )
+    booking = Booking(
+        id=booking_id,
+        shop_id=shop.id,
+        customer_id=customer.id,
+        channel=wish.contact.channel,
+        language=wish.language,
+        status=Status.HELD,
+        revision=1,
+        seat=0,
+        **_times(shop, slot),
+        most_changes=shop.max_changes,
+        live_index=live_index,
+        created_at=received_at,
+        hold_expires_at=verification.expires_at,
+        entry_point=wish.entry_point,
+        item_codes=list(wish.item_codes),
+        customer_ip_index=fingerprint("customer-ip", wish.customer_ip) if wish.customer_ip else None,
+        sealed_name=_sealed(session, customer.id, booking_id, "sealed_name", wish.name),
+        sealed_memo=_sealed(session, customer.id, booking_id, "sealed_memo", wish.memo),
+        sealed_source_url=_sealed(session, customer.id, booking_id, "sealed_source_url", wish.source_url),
+    )
+    try:
+        with session.begin_nested():
+            session.add_all([booking, verification])
+    except IntegrityError:
+        # The same customer's other request for this slot was a moment faster.
+        if (same := _live(session, live_index, received_at)) is not None:
+            return same
+        raise
+    seat = slots.claim(session, shop, slot, booking_id, now=received_at, hold_expires_at=booking.hold_expires_at)
+    if seat is None:
+        raise SlotTaken(shop_id=shop.id, starts_at=slot.starts_at)
+    booking.seat = seat
+    booking.note("held", at=received_at, actor="customer")
+    enqueue(session, Name.DISPATCH_CODE, verification_id=verification.id, number=verification.sends)
+    _set_hold_timer(session, booking)
+    return booking
+
+
+def resend_code(session: Session, booking: Booking, *, received_at: datetime) -> Verification:
+    """Owe the code once more, or a new one with a hold as long.
+
+    Raises:
+        IllegalMove: the booking is not held.
+        HoldEnded, ResendTooSoon, ResendTooOften: see `Verification.resend`.
+    """
+    if booking.status is not Status.HELD:
+        raise IllegalMove(booking_id=booking.id, booking_status=booking.status)
+    shop = session.get_one(Shop, booking.shop_id)
+    verification = verification_of(session, booking)
+    verification.resend(received_at=received_at, life=timedelta(minutes=shop.code_minutes))
+    booking.extend_hold(verification.expires_at, at=received_at)
+    if not slots.keep(session, booking.id, until=booking.hold_expires_at):
+        raise HoldEnded(booking_id=booking.id)
+    drop_timers(session, booking.id)
+    _set_hold_timer(session, booking)
+    enqueue(session, Name.DISPATCH_CODE, verification_id=verification.id, number=verification.sends)
+    return verification
+
+
+def enter_code(session: Session, booking: Booking, given: str, *, received_at: datetime) -> Refusal | None:
+    """Judge a code. Returns a refusal instead of raising it: what was counted must be committed with it.
+
+    Returns:
+        None when the booking is complete, now or before; CodeWrong, CodeExhausted or HoldEnded otherwise.
+
+    Raises:
+        IllegalMove: the booking is past being completed and this is not the code that completed it.
+    """
+    verification = verification_of(session, booking)
+    if booking.status is not Status.HELD:
+        return _replayed(booking, verification, given)
+    try:
+        verification.count_attempt(received_at=received_at)
+    except (HoldEnded, CodeExhausted) as refusal:
+        return refusal
+    if not codes.matches(verification, given):
+        if verification.is_exhausted:
+            release(session, booking, Released.ATTEMPTS, now=received_at)
+            return CodeExhausted(booking_id=booking.id)
+        return CodeWrong(booking_id=booking.id, attempts_left=verification.attempts_left)
+    if not slots.keep(session, booking.id, until=None):
+        return HoldEnded(booking_id=booking.id)
+    booking.complete(received_at=received_at)
+    verification.verified_at = received_at
+    _stamp_consent(session, booking, at=received_at)
+    drop_timers(session, booking.id)
+    _set_timers(session, booking, now=received_at)
+    enqueue(session, Name.CONFIRM_BOOKING, booking_id=booking.id, revision=booking.revision)
+    return None
+
+
+def change(
+    session: Session,
+    booking: Booking,
+    *,
+    starts_at: datetime,
+    received_at: datetime,
+    expected_revision: int,
+    knows_it_is_final: bool,
+) -> None:
+    """Move the booking to another slot, or leave everything as it is.
+
+    Raises:
+        SlotUnknown, SlotTaken: the new slot cannot be had.
+        StaleRevision, WindowClosed, TooManyChanges, ConfirmationNeeded, IllegalMove: see `Booking.change`.
+    """
+    booking.check_changeable(received_at=received_at, expected_revision=expected_revision)
+    shop = session.get_one(Shop, booking.shop_id)
+    slot = _bookable(shop, starts_at, received_at)
+    before = booking.starts_at
+    if slot.starts_at == before:
+        raise SlotTaken(shop_id=shop.id, starts_at=slot.starts_at, yours=True)
+    live_index = _live_index(booking.customer_id, slot)
+    if _live(session, live_index, received_at) is not None:
+        raise SlotTaken(shop_id=shop.id, starts_at=slot.starts_at, yours=True)
+    with session.begin_nested():
+        # The booking's own ticks must not stand in its way; if the new ones are taken, all of it is undone.
+        slots.free(session, booking.id)
+        seat = slots.claim(session, shop, slot, booking.id, now=received_at, hold_expires_at=None)
+        if seat is None:
+            raise SlotTaken(shop_id=shop.id, starts_at=slot.starts_at)
+        booking.change(
+            starts_at=slot.starts_at,
+            ends_at=slot.ends_at,
+            seat=seat,
+            deadline_at=change_deadline(slot.starts_at, booking.shop_zone, shop.deadline_policy),
+            received_at=received_at,
+            expected_revision=expected_revision,
+            knows_it_is_final=knows_it_is_final,
+            live_index=live_index,
+        )
+    drop_timers(session, booking.id)
+    _set_timers(session, booking, now=received_at)
+    void_unsent(session, booking, now=received_at)
+    enqueue(
+        session,
+        Name.ANNOUNCE_CHANGE,
+        booking_id=booking.id,
+        revision=booking.revision,
+        before=int(before.timestamp()),
+    )
+
+
+def cancel(session: Session, booking: Booking, *, received_at: datetime, expected_revision: int) -> None:
+    """Cancel at the customer's wish.
+
+    Raises:
+        StaleRevision, WindowClosed, IllegalMove: see `Booking.cancel`.
+    """
+    booking.cancel(received_at=received_at, expected_revision=expected_revision)
+    _after_cancellation(session, booking, now=received_at)
+
+
+def withdraw(session: Session, booking: Booking, cause: Cause, *, now: datetime, actor: str, reason: str) -> None:
+    """Cancel on the shop's side.
+
+    Raises:
+        IllegalMove: see `Booking.withdraw`.
+    """
+    booking.withdraw(cause, at=now, actor=actor, reason=reason)
+    _after_cancellation(session, booking, now=now)
+
+
+def release(session: Session, booking: Booking, because: Released, *, now: datetime) -> None:
+    """End a hold without a booking, and give its slot back.
+
+    Raises:
+        IllegalMove: it is not held.
+    """
+    booking.release(because, at=now)
+    slots.free(session, booking.id)
+    drop_timers(session, booking.id)
+    void_unsent(session, booking, now=now)
+
+
+def verification_of(session: Session, booking: Booking) -> Verification:
+    """Return the proof that the booking's hold waits for, locked."""
+    query = select(Verification).where(Verification.purpose == Purpose.BOOKING, Verification.subject_id == booking.id)
+    return session.scalars(query.with_for_update()).one()
+
+
+def _after_cancellation(session: Session, booking: Booking, *, now: datetime) -> None:
+    slots.free(session, booking.id)
+    drop_timers(session, booking.id)
+    void_unsent(session, booking, now=now)
+    enqueue(session, Name.ANNOUNCE_CANCELLATION, booking_id=booking.id, revision=booking.revision)
+
+
+def _replayed(booking: Booking, verification: Verification, given: str) -> Refusal | None:
+    """A code that comes again gets the outcome it had; nothing terminal revives."""
+    if verification.verified_at is not None and codes.matches(verification, given):
+        return None
+    if booking.status in TERMINAL and verification.verified_at is None:
+        return CodeExhausted(booking_id=booking.id) if verification.is_exhausted else HoldEnded(booking_id=booking.id)
+    return CodeWrong(booking_id=booking.id)
+
+
+def _bookable(shop: Shop, starts_at: datetime, now: datetime) -> Slot:
+    slot = shop.calendar.slot_at(starts_at)
+    if slot is None or not shop.calendar.is_acceptable(slot, now):
+        raise SlotUnknown(shop_id=shop.id, starts_at=starts_at)
+    return slot
+
+
+def _live(session: Session, live_index: str, now: datetime) -> Booking | None:
+    """Return the customer's living booking of this very slot; a hold that ran out is released instead."""
+    query = select(Booking).where(Booking.live_index == live_index).with_for_update()
+    same = session.scalars(query).one_or_none()
+    if same is not None and same.hold_is_over(now):
+        release(session, same, Released.EXPIRED, now=now)
+        session.flush()
+        return None
+    return same
+
+
+def _live_index(customer_id: UUID, slot: Slot) -> str:
+    return fingerprint("live-booking", customer_id.bytes, slot.starts_at.isoformat())
+
+
+def _times(shop: Shop, slot: Slot) -> dict[str, Any]:
+    return {
+        "starts_at": slot.starts_at,
+        "ends_at": slot.ends_at,
+        "shop_zone": shop.zone,
+        "change_deadline_at": change_deadline(slot.starts_at, shop.zone, shop.deadline_policy),
+        "entry_opens_at": slot.starts_at - timedelta(minutes=shop.entry_opens_minutes),
+        "entry_closes_at": slot.ends_at + timedelta(minutes=shop.entry_closes_minutes),
+    }
+
+
+def _sealed(session: Session, subject: UUID, booking_id: UUID, column: str, text: str | None) -> bytes | None:
+    return seal(session, Place(subject, "bookings", column, booking_id), text) if text else None
+
+
+def _set_hold_timer(session: Session, booking: Booking) -> None:
+    enqueue(session, Name.END_HOLD, due_at=booking.hold_expires_at, timer_of=booking.id, booking_id=booking.id)
+
+
+def _set_timers(session: Session, booking: Booking, *, now: datetime) -> None:
+    """Set what is due for this revision: two reminders, the closing of the window, the end (B17, B20)."""
+    deadline = booking.change_deadline_at
+    timers = {
+        Name.CLOSE_CANCELLATION_WINDOW: max(deadline, now),
+        Name.END_BOOKING: booking.entry_closes_at,
+    }
+    # A reminder whose moment is past already has nothing to remind of: the confirmation has just said it.
+    eve, day = eve_reminder_at(booking.starts_at, booking.shop_zone, deadline), day_reminder_at(booking.starts_at)
+    timers |= {Name.REMIND_ON_EVE: eve} if eve > now else {}
+    timers |= {Name.REMIND_ON_DAY: day} if day > now else {}
+    for name, due_at in timers.items():
+        enqueue(session, name, due_at=due_at, timer_of=booking.id, booking_id=booking.id, revision=booking.revision)
+
+
+def _stamp_consent(session: Session, booking: Booking, *, at: datetime) -> None:
+    """Record which texts the customer agreed to by completing the booking: ours and the provider's (B27, B35)."""
+    documents = session.scalars(select(TermsDocument)).all()
+    session.add_all(
+        consents_to(
+            governing(documents, at, provider=video_provider().name),
+            booking_id=booking.id,
+            accepted_at=at,
+            channel=booking.channel,
+            request_id=request_id.get() or "",
+        )
+    )

@@ -1,0 +1,30 @@
+"""What `python -m worker <name>` can do, one file per command.
+
+Commands for people's work are clients of the API, so that roles are held in one place. Only `keys`, `jobs`, `clock`,
+`migrate` and `seed` talk to the database themselves.
+"""
+
+import argparse
+from importlib import import_module
+
+COMMANDS = {
+    "migrate": "bring the database's schema up to this code's",
+    "seed": "put the five shops and the terms into an empty database",
+    "keys": "make, list and revoke API keys",
+    "jobs": "list waiting, late and parked jobs; retry or discard one",
+    "clock": "show business time, or move it forward (not in production)",
+    "up": "start everything for development (`make up`)",
+    "demo": "play a customer's whole journey against a running stack (`make demo`)",
+}
+
+
+def main() -> int:
+    """Run the command named on the command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, about in COMMANDS.items():
+        commands.add_parser(name, help=about, add_help=False)
+    chosen, rest = parser.parse_known_args()
+    module = import_module(f"worker.commands.{chosen.command}")
+    code: int | None = module.main(rest)
+    return code or 0

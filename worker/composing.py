@@ -1,0 +1,204 @@
+"""From a message's row to what the vendor gets. Everything is read and opened at the last moment, nothing is kept.
+
+Knows which words a kind needs and where they come from; whether the message is still true has been asked before.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.booking import Booking, Side, Status
+from models.calendar import first_instant, zone_named
+from models.customer import Channel, Customer
+from models.message import Kind, Message
+from models.shop import Shop
+from models.terms import Party, TermsDocument, governing
+from worker import calendar_file, codes, links
+from worker.bookings import verification_of
+from worker.customers import address_of
+from worker.settings import settings
+from worker.vendors import Attachment, OutgoingMail, OutgoingSms
+from worker.video import video_provider
+from worker.wording import (
+    BookingWords,
+    DayListEntry,
+    DayListWords,
+    Rendered,
+    ShopNoticeWords,
+    calendar_words,
+    render,
+)
+
+_INVITES = frozenset(
+    {
+        Kind.BOOKING_CONFIRMED,
+        Kind.BOOKING_CONFIRMED_SAME_DAY,
+        Kind.BOOKING_CHANGED,
+        Kind.BOOKING_CHANGED_FINAL,
+    }
+)
+_CANCELLATIONS = frozenset({Kind.BOOKING_CANCELLED, Kind.BOOKING_WITHDRAWN})
+_DAY_LISTS = frozenset({Kind.SHOP_DAY_LIST, Kind.SHOP_DAY_FIXED})
+
+
+def compose(
+    session: Session, message: Message, booking: Booking | None, attempt_id: UUID, *, now: datetime
+) -> OutgoingSms | OutgoingMail:
+    """Return the message as the vendor gets it.
+
+    Raises:
+        Shredded: the customer's data was erased.
+        LookupError: a row that it needs is gone.
+    """
+    shop = session.get_one(Shop, message.shop_id)
+    if message.customer_id is None:
+        words = (
+            _day_words(session, message, shop) if message.kind in _DAY_LISTS else _notice_words(message, booking, shop)
+        )
+        rendered = render(message.kind, channel="mail", language=message.language, words=words)
+        return _mail(message, attempt_id, shop.notice_email, rendered, ())
+    if booking is None:
+        raise LookupError("a message to a customer without a booking")
+    address = address_of(session, session.get_one(Customer, message.customer_id))
+    words = _booking_words(session, message, booking, shop, now=now)
+    rendered = render(message.kind, channel=message.channel.value, language=message.language, words=words)
+    if message.channel is Channel.SMS:
+        left = int((message.expires_at - now).total_seconds())
+        return OutgoingSms(attempt_id, message.id, address, rendered.text, valid_seconds=left)
+    return _mail(
+        message, attempt_id, address, rendered, _calendar(message, booking, shop, address=address, words=words, now=now)
+    )
+
+
+def _mail(
+    message: Message, attempt_id: UUID, to: str, rendered: Rendered, attachments: tuple[Attachment, ...]
+) -> OutgoingMail:
+    return OutgoingMail(
+        attempt_id, message.id, to, rendered.subject or "", rendered.text, rendered.html or "", attachments
+    )
+
+
+def _booking_words(
+    session: Session, message: Message, booking: Booking, shop: Shop, *, now: datetime
+) -> Mapping[str, object]:
+    terms_url, provider_terms_url = terms_urls(session, now)
+    is_code = message.kind is Kind.BOOKING_CODE
+    live = booking.status in {Status.CONFIRMED, Status.IN_CALL}
+    before = message.facts.get("before")
+    minutes_left = max(1, int((message.expires_at - now) / timedelta(minutes=1)))
+    opens = (booking.starts_at - booking.entry_opens_at) / timedelta(minutes=1)
+    return BookingWords.of(
+        language=message.language,
+        zone=zone_named(booking.shop_zone),
+        now=now,
+        starts_at=booking.starts_at,
+        shop_short=shop.short_name,
+        shop_name=shop.name(message.language),
+        reference=booking.reference,
+        contact_url=shop.contact_url,
+        privacy_url=shop.privacy_url,
+        terms_url=terms_url,
+        provider_terms_url=provider_terms_url,
+        provider_name=video_provider().display_name,
+        deadline_at=booking.change_deadline_at,
+        old_starts_at=datetime.fromtimestamp(before, tz=booking.starts_at.tzinfo) if before else None,
+        code=codes.code(verification_of(session, booking)) if is_code else None,
+        code_minutes=minutes_left if is_code else None,
+        page_host=settings().public_host,
+        call_url=links.call_url(booking, Side.CUSTOMER) if live else None,
+        page_url=links.booking_page_url(booking) if not is_code else None,
+        entry_minutes=int(opens),
+        device_check_url=links.device_check_url(),
+        rebook_url=links.shop_page_url(shop),
+    ).words()
+
+
+def _notice_words(message: Message, booking: Booking | None, shop: Shop) -> Mapping[str, object]:
+    if booking is None:
+        raise LookupError("a notice about a booking without the booking")
+    live = booking.status in {Status.CONFIRMED, Status.IN_CALL}
+    before = message.facts.get("before")
+    return ShopNoticeWords.of(
+        language=message.language,
+        zone=zone_named(booking.shop_zone),
+        starts_at=booking.starts_at,
+        shop_name=shop.name(message.language),
+        reference=booking.reference,
+        channel=booking.channel.value,
+        contact_url=shop.contact_url,
+        staff_call_url=links.call_url(booking, Side.STAFF) if live else None,
+        old_starts_at=datetime.fromtimestamp(before, tz=booking.starts_at.tzinfo) if before else None,
+        cause=booking.cancelled_by.value if booking.cancelled_by else None,
+    ).words()
+
+
+def _day_words(session: Session, message: Message, shop: Shop) -> Mapping[str, object]:
+    """List the day as it stands at the moment of sending."""
+    day = date.fromisoformat(message.facts["day"])
+    zone = zone_named(shop.zone)
+    begins, ends = first_instant(day, shop.zone), first_instant(day + timedelta(days=1), shop.zone)
+    bookings = session.scalars(
+        select(Booking)
+        .where(
+            Booking.shop_id == shop.id,
+            Booking.starts_at >= begins,
+            Booking.starts_at < ends,
+            Booking.status.in_((Status.CONFIRMED, Status.IN_CALL)),
+        )
+        .order_by(Booking.starts_at, Booking.seat)
+    ).all()
+    entries = tuple(
+        DayListEntry.of(
+            zone=zone,
+            starts_at=booking.starts_at,
+            reference=booking.reference,
+            staff_call_url=links.call_url(booking, Side.STAFF),
+        )
+        for booking in bookings
+    )
+    return DayListWords.of(
+        language=message.language,
+        zone=zone,
+        on=day,
+        shop_name=shop.name(message.language),
+        bookings=entries,
+        contact_url=shop.contact_url,
+    ).words()
+
+
+def terms_urls(session: Session, at: datetime) -> tuple[str, str]:
+    """Return where the governing terms stand: ours and the video provider's (B27)."""
+    documents = governing(session.scalars(select(TermsDocument)).all(), at, provider=video_provider().name)
+    by_party = {document.party: document.url for document in documents}
+    return by_party[Party.PLATFORM], by_party[Party.PROVIDER]
+
+
+def _calendar(
+    message: Message, booking: Booking, shop: Shop, *, address: str, words: Mapping[str, object], now: datetime
+) -> tuple[Attachment, ...]:
+    if message.kind not in _INVITES | _CANCELLATIONS:
+        return ()
+    cancelled = message.kind in _CANCELLATIONS
+    call_url = links.call_url(booking, Side.CUSTOMER)
+    # A cancellation names the entry as it was announced; there the call link leads to a page that says so.
+    said = calendar_words(message.language, {"call_url": call_url, **words})
+    entry = calendar_file.Entry(
+        booking_id=booking.id,
+        host=urlsplit(settings().public_url).hostname or "localhost",
+        revision=booking.revision,
+        starts_at=booking.starts_at,
+        ends_at=booking.ends_at,
+        summary=said.summary,
+        description=said.description,
+        organizer=calendar_file.Mailbox(settings().sendgrid_sender, shop.name(message.language)),
+        attendee=calendar_file.Mailbox(address),
+    )
+    if cancelled:
+        content = calendar_file.cancellation(entry, now=now)
+        return (Attachment(calendar_file.CANCELLATION_FILENAME, calendar_file.CANCELLATION_CONTENT_TYPE, content),)
+    content = calendar_file.invite(entry, now=now, call_url=call_url)
+    return (Attachment(calendar_file.INVITE_FILENAME, calendar_file.INVITE_CONTENT_TYPE, content),)

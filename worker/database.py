@@ -1,0 +1,136 @@
+"""Transactions. Everything that writes goes through `transaction()`, everything that only reads through `snapshot()`.
+
+On SQLite a writing transaction starts with BEGIN IMMEDIATE: with the driver's own deferred BEGIN two writers both
+read, then overwrite each other without an error.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from worker.settings import settings
+
+_BUSY_SECONDS = 20
+_AFTER_COMMIT = "after_commit"
+
+
+class Database:
+    """One database, as seen by one process.
+
+    Args:
+        url: SQLAlchemy URL of a SQLite file or a PostgreSQL database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self.writing_engine = self.engine.execution_options(writes=True)
+        self._writers = sessionmaker(self.writing_engine, expire_on_commit=False)
+        self._readers = sessionmaker(self.engine, expire_on_commit=False)
+        # SQLite admits one writer; threads of one process queue here in order instead of polling its lock.
+        self._turn: Lock | None = Lock() if self.is_sqlite else None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Commit everything the block did, or nothing; then run what waited for the commit."""
+        if self._turn is None:
+            with self._committed() as session:
+                yield session
+        else:
+            with self._turn, self._committed() as session:
+                yield session
+        for act in session.info.pop(_AFTER_COMMIT, ()):
+            act()
+
+    @contextmanager
+    def _committed(self) -> Iterator[Session]:
+        with self._writers() as session, session.begin():
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """Read; what the block changes is not kept. What it loaded may be used after it."""
+        with self._readers() as session:
+            yield session
+
+    def dispose(self) -> None:
+        """Close all connections; after a fork, drop those of the parent without closing them."""
+        self.engine.dispose()
+
+
+def after_commit(session: Session, act: Callable[[], None]) -> None:
+    """Run `act` once the session's transaction has been committed; never if it is rolled back."""
+    session.info.setdefault(_AFTER_COMMIT, []).append(act)
+
+
+def insert_new(session: Session, table: type[DeclarativeBase]) -> Any:
+    """Return an INSERT of this database's dialect that has `on_conflict_do_nothing` and `returning`.
+
+    That is how a unique constraint decides who was first without failing the transaction of who was second.
+    """
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    return insert(table)
+
+
+def mark_commit_actions(session: Session) -> Callable[[], None]:
+    """Return what forgets every `after_commit` from here on, for a savepoint that is rolled back."""
+    known = len(session.info.get(_AFTER_COMMIT, ()))
+
+    def forget_later_ones() -> None:
+        del session.info.get(_AFTER_COMMIT, [])[known:]
+
+    return forget_later_ones
+
+
+def _postgresql(url: str) -> Engine:
+    return create_engine(
+        url,
+        pool_size=20,
+        max_overflow=20,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        # Exception texts reach logs and Flower; bound values may be personal data.
+        hide_parameters=True,
+        connect_args={"options": "-c timezone=UTC -c lock_timeout=10000 -c statement_timeout=30000"},
+    )
+
+
+def _sqlite(url: str) -> Engine:
+    path = url.removeprefix("sqlite:///")
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url, hide_parameters=True, pool_size=20, max_overflow=20, connect_args={"timeout": _BUSY_SECONDS}
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001
+        # The driver must not open transactions of its own; `begin` below does.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes: Any = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+@cache
+def database() -> Database:
+    """Return the process's database, opened on first use (after a fork, never before)."""
+    return Database(settings().database_url)

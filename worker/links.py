@@ -1,0 +1,122 @@
+"""The links in messages: forty characters that say which booking they open, and in which role, and prove it.
+
+A link carries no window and no state: whoever reads it looks at the row for those. It refuses to know pages.
+"""
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass
+from enum import IntEnum
+from uuid import UUID
+
+from models.booking import Booking, Side
+from models.shop import Shop
+from worker.derived_keys import authenticated, derived, valid
+from worker.settings import settings
+
+TOKEN_LENGTH = 40
+_LABEL = "links"
+_VERSION = 1
+_PROOF_BYTES = 12
+_HIGHEST_REVISION = 255
+
+
+class LinkRole(IntEnum):
+    """What the bearer of a link may do. The numbers are part of links that were sent: they never change."""
+
+    CUSTOMER_CALL = 1
+    STAFF_CALL = 2
+    BOOKING_PAGE = 3
+    CODE_PAGE = 4
+    """Hands a customer over from a shop's own form to the page that asks for the code."""
+
+
+def _first_byte(role: LinkRole) -> int:
+    return _VERSION << 4 | role
+
+
+_ROLES = {_first_byte(role): role for role in LinkRole}
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a genuine token says.
+
+    Attributes:
+        revision: the booking's revision that a call link belongs to; 0 where the link outlives changes.
+    """
+
+    role: LinkRole
+    booking_id: UUID
+    revision: int
+
+
+def token(role: LinkRole, booking_id: UUID, revision: int = 0) -> str:
+    """Return 40 characters of base64url: 1 byte of version and role, 1 of revision, 16 of id, 12 of HMAC-SHA256.
+
+    Raises:
+        ValueError: `revision` is not between 0 and 255.
+    """
+    if not 0 <= revision <= _HIGHEST_REVISION:
+        raise ValueError("a link has one byte for the revision")
+    claim = bytes([_first_byte(role), revision]) + booking_id.bytes
+    return base64.urlsafe_b64encode(claim + _proof(derived(_LABEL), claim)).decode()
+
+
+def read(token: str) -> Link | None:
+    """Return what a token says if it is ours, else None; nothing in it is looked at before its proof holds.
+
+    Links made under SECRET_KEY_PREVIOUS are still ours.
+    """
+    raw = _decoded(token)
+    if raw is None:
+        return None
+    claim, proof = raw[:-_PROOF_BYTES], raw[-_PROOF_BYTES:]
+    if not any(hmac.compare_digest(_proof(key, claim), proof) for key in valid(_LABEL)):
+        return None
+    role = _ROLES.get(claim[0])
+    return None if role is None else Link(role=role, booking_id=UUID(bytes=claim[2:]), revision=claim[1])
+
+
+def call_url(booking: Booking, side: Side) -> str:
+    """Return the call URL (通話用URL) of one side, bound to the booking's present revision (B16, B17)."""
+    role = LinkRole.CUSTOMER_CALL if side is Side.CUSTOMER else LinkRole.STAFF_CALL
+    return _url("c", token(role, booking.id, booking.revision))
+
+
+def booking_page_url(booking: Booking) -> str:
+    """Return the booking page URL (予約ページURL); it keeps working through changes (B19)."""
+    return _url("b", token(LinkRole.BOOKING_PAGE, booking.id))
+
+
+def code_page_url(booking: Booking) -> str:
+    """Return where the customer enters the code that was just sent (B15)."""
+    return _url("v", token(LinkRole.CODE_PAGE, booking.id))
+
+
+def shop_page_url(shop: Shop) -> str:
+    """Return where one books with this shop: its own page, or ours (B12)."""
+    return shop.booking_page(settings().public_url)
+
+
+def device_check_url() -> str:
+    """Return where camera, microphone and browser can be tried before the call (B26)."""
+    return f"{settings().public_url.rstrip('/')}/device-check"
+
+
+def _url(page: str, token: str) -> str:
+    return f"{settings().public_url.rstrip('/')}/{page}/{token}"
+
+
+def _proof(key: bytes, claim: bytes) -> bytes:
+    return authenticated(key, claim)[:_PROOF_BYTES]
+
+
+def _decoded(token: str) -> bytes | None:
+    if len(token) != TOKEN_LENGTH or not token.isascii():
+        return None
+    try:
+        return base64.b64decode(token, altchars=b"-_", validate=True)
+    except binascii.Error:
+        return None

@@ -1,0 +1,124 @@
+"""Owing somebody a message: the row and the job that will deliver it, written in one transaction with their cause."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.booking import Booking
+from models.customer import Channel
+from models.job import Name
+from models.message import NATURES, Kind, Message, State
+from models.shop import Shop
+from worker.chance import new_id
+from worker.clock import unix_ms
+from worker.database import insert_new
+from worker.jobs import enqueue
+
+
+def tell_customer(
+    session: Session,
+    booking: Booking,
+    kind: Kind,
+    *,
+    now: datetime,
+    expires_at: datetime,
+    part: str = "",
+    facts: Mapping[str, Any] | None = None,
+) -> bool:
+    """Owe the customer one message of this kind for this revision; False if it was owed already.
+
+    Args:
+        session: the transaction that makes the message necessary.
+        booking: whom and what it concerns.
+        kind: what is said.
+        now: business time.
+        expires_at: from when on it would no longer help.
+        part: tells apart what may be said more than once a revision, such as each code sent.
+        facts: what the words need besides the rows.
+    """
+    return _owe(
+        session,
+        kind,
+        once_key=f"{kind}:{booking.id}:{booking.revision}:{part}",
+        now=now,
+        channel=booking.channel,
+        language=booking.language,
+        shop_id=booking.shop_id,
+        customer_id=booking.customer_id,
+        booking_id=booking.id,
+        revision=booking.revision,
+        expires_at=expires_at,
+        facts=dict(facts or {}),
+    )
+
+
+def tell_shop(
+    session: Session,
+    shop: Shop,
+    kind: Kind,
+    *,
+    now: datetime,
+    expires_at: datetime,
+    about: str,
+    booking: Booking | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> bool:
+    """Owe the shop one notice of this kind about this; False if it was owed already.
+
+    Args:
+        session: the transaction that makes the notice necessary.
+        shop: who is told.
+        kind: what is said.
+        now: business time.
+        expires_at: from when on it would no longer help.
+        about: what makes it one notice: a booking's revision, or a day.
+        booking: the booking it concerns, or None for a list.
+        facts: what the words need besides the rows.
+    """
+    return _owe(
+        session,
+        kind,
+        once_key=f"{kind}:{shop.id}:{about}",
+        now=now,
+        channel=Channel.MAIL,
+        language=shop.language,
+        shop_id=shop.id,
+        customer_id=None,
+        booking_id=booking.id if booking else None,
+        revision=booking.revision if booking else None,
+        expires_at=expires_at,
+        facts=dict(facts or {}),
+    )
+
+
+def void_unsent(session: Session, booking: Booking, *, now: datetime) -> None:
+    """Void what was to be said of an earlier state of the booking and has not been sent.
+
+    What is being sent just now cannot be recalled: the window is the call to the vendor.
+    """
+    query = (
+        select(Message)
+        .where(Message.booking_id == booking.id, Message.state == State.QUEUED, Message.customer_id.is_not(None))
+        .with_for_update(skip_locked=True)
+    )
+    for message in session.scalars(query):
+        if not message.is_true_of(booking):
+            message.void(now=now)
+
+
+def _owe(session: Session, kind: Kind, *, once_key: str, now: datetime, **columns: Any) -> bool:
+    written = session.scalars(
+        insert_new(session, Message)
+        .values(
+            id=new_id(unix_ms()), kind=kind, once_key=once_key, state=State.QUEUED, tries=0, created_at=now, **columns
+        )
+        .on_conflict_do_nothing(index_elements=[Message.once_key])
+        .returning(Message.id)
+    ).one_or_none()
+    if written is None:
+        return False
+    enqueue(session, Name.DELIVER_MESSAGE, queue=NATURES[kind].queue, message_id=written)
+    return True

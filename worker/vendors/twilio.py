@@ -1,0 +1,261 @@
+"""SMS through Twilio: send, signature check, code table, and which failures prove that nothing was sent.
+
+Twilio has no idempotency for messages, so an answer that did not come is *unknown*; our attempt's id rides in the
+callback's URL and brings the truth later.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from twilio.base.exceptions import TwilioException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+
+from models.message import Accepted, Answer, Refused, State, TryLater, Unknown
+from worker.settings import settings
+from worker.vendors import Outgoing, OutgoingSms, ReceiptFact
+from worker.vendors.wire import NoAnswer, NotSent, Reply, Sender, Wire
+
+NAME: Final = "twilio"
+RECEIPTS_PATH = "/v1/receipts/twilio"
+
+_OFFICIAL_URL = "https://api.twilio.com"
+_SID = re.compile(r"[SM]M[0-9a-fA-F]{32}")
+_SHORTEST_VALIDITY_SECONDS, _LONGEST_VALIDITY_SECONDS = 1, 36_000
+_LOWEST_CODE = 10_000
+_LONGEST_STATUS = 40
+
+_OPERATOR = frozenset(
+    {
+        20003,  # authentication failed
+        20404,  # no such account or resource
+        21212,  # the sender is not valid
+        21408,  # this country is switched off in the account's permissions
+        21603,  # no sender
+        21606,  # the sender cannot send messages
+        21612,  # no route from this sender to this country
+    }
+)
+_RECIPIENT_OR_TEXT = frozenset(
+    {
+        21211,  # not a phone number
+        21614,  # not a mobile number; a Japanese landline
+        21617,  # longer than 1,600 characters
+        21635,  # a landline
+    }
+)
+_UNWILLING = frozenset(
+    {
+        21610,  # the recipient wrote STOP
+    }
+)
+_SLOW_DOWN = frozenset(
+    {
+        14107,  # too many messages between the same two numbers
+        20429,  # too many requests at once
+        21611,  # the sender's queue is full
+    }
+)
+CODES: Mapping[int, str] = MappingProxyType(
+    dict.fromkeys(_OPERATOR, "operator")
+    | dict.fromkeys(_RECIPIENT_OR_TEXT, "refused")
+    | dict.fromkeys(_UNWILLING, "suppress")
+    | dict.fromkeys(_SLOW_DOWN, "try_later")
+)
+"""What a code in a 4xx answer means to us. The HTTP status decides first; a code that is not here goes to a person.
+
+Source: https://www.twilio.com/docs/api/errors.
+"""
+
+STATES: Mapping[str, State | None] = MappingProxyType(
+    {
+        "accepted": None,
+        "scheduled": None,
+        "queued": None,
+        "sending": None,
+        "sent": State.SENT,
+        "delivered": State.DELIVERED,
+        "read": State.DELIVERED,
+        "undelivered": State.UNDELIVERED,
+        "failed": State.FAILED,
+        "canceled": State.FAILED,
+    }
+)
+"""What a `MessageStatus` means for the message; None moves nothing.
+
+Source: https://www.twilio.com/docs/messaging/api/message-resource, "Message Status values".
+"""
+
+_HTTP_TOO_MANY, _HTTP_TIMED_OUT = 429, 408
+# The client's own log lines quote URLs with phone numbers; its transport is replaced, this is for what may be added.
+_quiet = logging.getLogger("toritsugi.twilio")
+_quiet.addHandler(logging.NullHandler())
+_quiet.propagate = False
+
+
+class Twilio:
+    """The official client on a wire of our own. One per thread.
+
+    Args:
+        wire: what requests are made with; None makes one from the settings.
+    """
+
+    name: Final = NAME
+
+    def __init__(self, wire: Sender | None = None) -> None:
+        chosen = settings()
+        self._http = _HttpClient(
+            wire or Wire(connect_seconds=chosen.vendor_connect_seconds, read_seconds=chosen.vendor_read_seconds),
+            base_url=chosen.twilio_api_url,
+        )
+        self._client = Client(
+            chosen.twilio_account_sid,
+            chosen.twilio_auth_token.get_secret_value(),
+            http_client=self._http,
+            # Otherwise TWILIO_EDGE and TWILIO_REGION would be picked up and move the host.
+            environment={"TWILIO_ACCOUNT_SID": chosen.twilio_account_sid},
+        )
+
+    def send(self, outgoing: Outgoing) -> Answer:
+        """Send one SMS by one POST that is never repeated.
+
+        Raises:
+            TypeError: it is not an SMS.
+
+        Source: https://www.twilio.com/docs/messaging/api/message-resource#create-a-message.
+        """
+        if not isinstance(outgoing, OutgoingSms):
+            raise TypeError("Twilio carries SMS")
+        self._http.reply = None
+        try:
+            sid = self._client.messages.create(**_parameters(outgoing)).sid
+        except NotSent:
+            return TryLater("connect")
+        except NoAnswer:
+            return Unknown("no_answer")
+        except TwilioException as error:
+            return _answer(self._http.reply, getattr(error, "code", None))
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+            if self._http.reply is None:
+                raise  # a fault of our own: nothing had been sent
+            return Unknown("unreadable")
+        # An empty 201 gives an instance whose sid is None, without an error.
+        return Accepted(sid) if isinstance(sid, str) and _SID.fullmatch(sid) else Unknown("no_reference")
+
+
+def callback_url(outgoing: OutgoingSms) -> str:
+    """Return where Twilio tells how it went; the attempt's id in it settles an answer that was lost."""
+    base = settings().public_url.rstrip("/")
+    return f"{base}{RECEIPTS_PATH}/{outgoing.attempt_id}?message={outgoing.message_id}"
+
+
+def read_receipt(url: str, form: Mapping[str, str], signature: str | None) -> ReceiptFact | None:
+    """Return what a status callback says, or None if Twilio did not sign it or it is no status callback.
+
+    Nothing in the signature is dated, so an old callback can be replayed; `once_key` makes that harmless.
+
+    Args:
+        url: the public URL that Twilio called, with its query, as in `StatusCallback`.
+        form: the fields of the body.
+        signature: the header `X-Twilio-Signature`.
+
+    Source: https://www.twilio.com/docs/usage/webhooks/webhooks-security.
+    """
+    if not signature:
+        return None
+    validator = RequestValidator(settings().twilio_auth_token.get_secret_value())
+    try:
+        genuine = validator.validate(url, dict(form), signature)
+        path = urlsplit(url).path
+    except (TypeError, ValueError):
+        return None
+    sid, status = form.get("MessageSid", ""), form.get("MessageStatus", "")
+    if not genuine or not _SID.fullmatch(sid) or not status:
+        return None
+    code = form.get("ErrorCode", "")
+    return ReceiptFact(
+        once_key=f"{NAME}:{sid}:{status[:_LONGEST_STATUS]}",
+        vendor=NAME,
+        attempt_id=_uuid(path.rpartition("/")[2]),
+        reference=sid,
+        status=status[:_LONGEST_STATUS],
+        state=STATES.get(status),
+        code=code if code.isascii() and code.isdecimal() and int(code) else None,
+    )
+
+
+class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package ships no types
+    """Sends to the configured host and keeps the last reply, whose headers the client would lose."""
+
+    def __init__(self, wire: Sender, *, base_url: str) -> None:
+        super().__init__(pool_connections=False, logger=_quiet)
+        self._wire = wire
+        self._base_url = base_url.rstrip("/")
+        self.reply: Reply | None = None
+
+    def request(  # noqa: PLR0917 - the client's signature
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - the wire has its own
+        allow_redirects: bool = False,  # noqa: ARG002, FBT001, FBT002 - the client's signature; none is followed
+    ) -> Response:
+        """Make the client's request on our wire."""
+        if not url.startswith(f"{_OFFICIAL_URL}/"):
+            raise NotSent
+        target = self._base_url + url.removeprefix(_OFFICIAL_URL)
+        self.reply = self._wire.send(method, target, headers=headers or {}, params=params, data=data, auth=auth)
+        return Response(self.reply.status, self.reply.text, self.reply.headers)
+
+
+def _parameters(outgoing: OutgoingSms) -> dict[str, Any]:
+    sender = settings().twilio_sender
+    parameters: dict[str, Any] = {
+        "to": outgoing.to,
+        "body": outgoing.text,
+        "status_callback": callback_url(outgoing),
+        "messaging_service_sid" if sender.startswith("MG") else "from_": sender,
+    }
+    if outgoing.valid_seconds is not None:
+        parameters["validity_period"] = min(
+            max(outgoing.valid_seconds, _SHORTEST_VALIDITY_SECONDS), _LONGEST_VALIDITY_SECONDS
+        )
+    return parameters
+
+
+def _answer(reply: Reply | None, code: object) -> Answer:
+    """Say what an answer that is no success means. The status decides; the code only refines a 4xx."""
+    if reply is None:
+        return Unknown("no_answer")
+    if reply.status == _HTTP_TOO_MANY:
+        return TryLater(str(code) if _is_own(code) else "429", reply.retry_after)
+    # 500 and 503 may come after the message was queued; a 4xx that is not Twilio's came from somebody in between.
+    if not 400 <= reply.status < 500 or reply.status == _HTTP_TIMED_OUT or not _is_own(code):  # noqa: PLR2004 - HTTP
+        return Unknown(str(reply.status))
+    meaning = CODES.get(int(str(code)), "operator")
+    if meaning == "try_later":
+        return TryLater(str(code), reply.retry_after)
+    return Refused(str(code), suppress=meaning == "suppress", operator=meaning == "operator")
+
+
+def _is_own(code: object) -> bool:
+    # Where the body is not Twilio's, the client puts the HTTP status in the place of the code.
+    return isinstance(code, int) and code >= _LOWEST_CODE
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,238 @@
+"""The words of every message, as files: one folder per kind, one file per channel and language.
+
+It knows how a file becomes a text, a subject and a page; it refuses to know who receives it and whether it is sent.
+A kind's folder name is the message's kind for ever. In a mail's file the first line is the subject; a footer follows
+every mail. Files hold no conditions: what differs is another kind.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, nodes, select_autoescape
+
+from models.customer import Channel
+from models.message import Kind
+from worker.wording.words import BookingWords, DayListEntry, DayListWords, ShopNoticeWords
+
+__all__ = [
+    "CUSTOMER_KINDS",
+    "KINDS",
+    "LANGUAGES",
+    "SHOP_KINDS",
+    "BookingWords",
+    "CalendarWords",
+    "DayListEntry",
+    "DayListWords",
+    "Rendered",
+    "ShopNoticeWords",
+    "WordingMissingError",
+    "calendar_words",
+    "channels",
+    "placeholders",
+    "render",
+]
+
+LANGUAGES = ("ja", "en")
+
+CUSTOMER_KINDS = (
+    Kind.BOOKING_CODE,  # M1
+    Kind.BOOKING_CONFIRMED,  # M2
+    Kind.BOOKING_CONFIRMED_SAME_DAY,  # M2b: the deadline was past when the booking was completed
+    Kind.BOOKING_CHANGED,  # M3
+    Kind.BOOKING_CHANGED_FINAL,  # M3 when the new slot's deadline is past already
+    Kind.BOOKING_CANCELLED,  # M4
+    Kind.BOOKING_WITHDRAWN,  # M5: by the shop or a suspension
+    Kind.BOOKING_REMINDER_EVE,  # M6
+    Kind.BOOKING_REMINDER_DAY,  # M7
+)
+SHOP_KINDS = (
+    Kind.SHOP_BOOKING_NEW,  # S1
+    Kind.SHOP_BOOKING_CHANGED,  # S2
+    Kind.SHOP_BOOKING_CANCELLED,  # S3
+    Kind.SHOP_DAY_LIST,  # S4: tomorrow's bookings
+    Kind.SHOP_DAY_FIXED,  # S5: no customer can change these any more
+)
+KINDS = CUSTOMER_KINDS + SHOP_KINDS
+
+FOLDER = Path(__file__).parent
+
+_RULE = "-" * 32
+_BUTTONS = {
+    "call_url": {"ja": "通話ページを開く", "en": "Open the call page"},
+    "staff_call_url": {"ja": "通話ページを開く(スタッフ用)", "en": "Open the call page (staff)"},
+}
+# A file puts white space after every URL, so nothing has to be guessed about where one ends.
+_URL = re.compile(r"(https?://\S+)")
+# Unicode's categories of control characters and of line and paragraph separators.
+_CONTROL = frozenset({"Cc", "Zl", "Zp"})
+
+
+class WordingMissingError(LookupError):
+    """There is no file for this kind, channel and language: the caller named a message that does not exist."""
+
+
+@dataclass(frozen=True, repr=False)
+class Rendered:
+    """A message as the vendor gets it. It does not print itself: it may hold a code and links that open a booking."""
+
+    subject: str | None
+    """None for an SMS."""
+    text: str
+    html: str | None
+    """None for an SMS."""
+
+
+@dataclass(frozen=True, repr=False)
+class CalendarWords:
+    """What a booking is called in the customer's calendar; the description holds the call URL."""
+
+    summary: str
+    description: str
+
+
+def channels(kind: str) -> tuple[Channel, ...]:
+    """Return the channels that a kind is written for: customers have both, shops are told by mail."""
+    return (Channel.SMS, Channel.MAIL) if kind in CUSTOMER_KINDS else (Channel.MAIL,)
+
+
+def render(kind: str, *, channel: str, language: str, words: Mapping[str, object]) -> Rendered:
+    """Fill a message's file with words.
+
+    Args:
+        kind: one of `KINDS`, as a `Kind` or as its value.
+        channel: "sms" or "mail", as a `Channel` or as its value.
+        language: "ja" or "en".
+        words: what `BookingWords.words()`, `ShopNoticeWords.words()` or `DayListWords.words()` return.
+
+    Raises:
+        WordingMissingError: the kind has no file for this channel and language.
+        jinja2.UndefinedError: the file wants a word that is absent.
+        ValueError: a word holds a line break or another control character; it could forge a header or the last line
+            of an SMS, which phones trust. Named is the word, never its value.
+    """
+    template = _template(_file(kind, channel, language))
+    _refuse_control_characters(words)
+    filled = template.render(words)
+    if channel == Channel.SMS:
+        return Rendered(subject=None, text=filled, html=None)
+    subject, _, body = filled.partition("\n\n")
+    footer = _template(_footer(kind, language)).render(words)
+    return Rendered(
+        subject=subject,
+        text=f"{body}\n\n{_RULE}\n{footer}\n",
+        html=_page().render(
+            language=language,
+            subject=subject,
+            shop_name=words["shop_name"],
+            body=list(_paragraphs(body, words, language)),
+            footer=list(_paragraphs(footer, {}, language)),
+        ),
+    )
+
+
+def calendar_words(language: str, words: Mapping[str, object]) -> CalendarWords:
+    """Fill the words of a booking's entry in the customer's calendar, from `BookingWords.words()`.
+
+    Raises:
+        WordingMissingError: there is no such language.
+        jinja2.UndefinedError: the call URL or the booking page URL is absent.
+        ValueError: a word holds a control character.
+    """
+    if language not in LANGUAGES:
+        raise WordingMissingError(f"no calendar entry in {language}")
+    _refuse_control_characters(words)
+    summary, _, description = _template(f"calendar.{language}.txt").render(words).partition("\n\n")
+    return CalendarWords(summary=summary, description=description)
+
+
+def placeholders(kind: str, channel: str, language: str) -> frozenset[str]:
+    """Return the words that a file wants, a mail's footer included; those of a list's entries as "booking.time".
+
+    Raises:
+        WordingMissingError: the kind has no file for this channel and language.
+    """
+    files = [_file(kind, channel, language)]
+    if channel == Channel.MAIL:
+        files.append(_footer(kind, language))
+    return frozenset(name for file in files for name in _wanted(file))
+
+
+def _file(kind: str, channel: str, language: str) -> str:
+    if kind not in KINDS or channel not in channels(kind) or language not in LANGUAGES:
+        raise WordingMissingError(f"no wording for {kind} by {channel} in {language}")
+    return f"{kind}/{channel}.{language}.txt"
+
+
+def _footer(kind: str, language: str) -> str:
+    return f"footer.{'customer' if kind in CUSTOMER_KINDS else 'shop'}.{language}.txt"
+
+
+@cache
+def _environment() -> Environment:
+    # Compiled once per process: wording changes with a release, not underneath a running worker.
+    return Environment(
+        loader=FileSystemLoader(FOLDER),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(["html"], default=False),
+        auto_reload=False,
+        cache_size=-1,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def _template(file: str) -> Template:
+    return _environment().get_template(file)
+
+
+@cache
+def _page() -> Template:
+    return _environment().get_template("layout.html")
+
+
+def _wanted(file: str) -> Iterator[str]:
+    tree = _environment().parse((FOLDER / file).read_text(encoding="utf-8"))
+    looped = {loop.target.name for loop in tree.find_all(nodes.For) if isinstance(loop.target, nodes.Name)}
+    yield from (name.name for name in tree.find_all(nodes.Name) if name.ctx == "load" and name.name not in looped)
+    for part in tree.find_all(nodes.Getattr):
+        if isinstance(part.node, nodes.Name):
+            yield f"{part.node.name}.{part.attr}"
+
+
+def _refuse_control_characters(words: Mapping[str, object]) -> None:
+    for name, value in words.items():
+        if isinstance(value, str) and any(unicodedata.category(letter) in _CONTROL for letter in value):
+            raise ValueError(f"the word {name} holds a line break or another control character")
+
+
+@dataclass(frozen=True, repr=False)
+class _Piece:
+    text: str
+    url: bool = False
+
+
+@dataclass(frozen=True, repr=False)
+class _Line:
+    pieces: list[_Piece]
+    button: str | None = None
+    """The label of a button, on a line that is nothing but the link to a call."""
+    code: bool = False
+
+
+def _paragraphs(text: str, words: Mapping[str, object], language: str) -> Iterator[list[_Line]]:
+    """Cut plain text at its empty lines, for the one layout that all mails share."""
+    labels = {words[name]: labels[language] for name, labels in _BUTTONS.items() if name in words}
+    for paragraph in text.split("\n\n"):
+        yield [
+            _Line(
+                pieces=[_Piece(piece, url=bool(_URL.fullmatch(piece))) for piece in _URL.split(line) if piece],
+                button=labels.get(line),
+                code=line == words.get("code"),
+            )
+            for line in paragraph.strip("\n").split("\n")
+        ]
