@@ -131,8 +131,8 @@ def _fault_routes(desk: Desk) -> APIRouter:
         desk.ledger.drop_scripts()
 
     @router.get("/_played")
-    async def played(attempt: str | None = None) -> dict[str, Any]:
-        return {"counts": desk.ledger.played_counts(), "played": desk.ledger.played(attempt=attempt)}
+    async def played(attempt: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> dict[str, Any]:
+        return {"counts": desk.ledger.played_counts(), "played": desk.ledger.played(attempt=attempt, limit=limit)}
 
     @router.post("/_away", status_code=202)
     async def be_away(absence: Absence) -> None:

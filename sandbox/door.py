@@ -5,6 +5,7 @@ shut.
 """
 
 import asyncio
+import logging
 import socket
 from typing import Any
 
@@ -13,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+log = logging.getLogger(__name__)
 
 
 class Door:
@@ -75,8 +78,16 @@ class Door:
                 connection.transport.abort()
         await asyncio.sleep(seconds)
         if not server.should_exit:
-            loop = asyncio.get_running_loop()
+            await self._return(server)
+
+    async def _return(self, server: uvicorn.Server) -> None:
+        loop = asyncio.get_running_loop()
+        try:
             server.servers = [await loop.create_server(lambda: _protocol(server), sock=self.listen())]
+        except OSError:
+            # Better no sandbox than one that nobody can reach.
+            log.critical("the port was taken while the sandbox was away")
+            server.should_exit = True
 
 
 def _protocol(server: uvicorn.Server) -> H11Protocol:

@@ -205,7 +205,7 @@ class Match(BaseModel):
         if self.to is None:
             return True
         if self.to.endswith("*"):
-            return any(recipient.startswith(self.to[:-1]) for recipient in recipients)
+            return any(recipient.startswith(self.to[:-1].lower()) for recipient in recipients)
         return self.to.lower() in recipients
 
 

@@ -45,8 +45,8 @@ def linked(text: str) -> Markup:
 
 
 def framed(html: str) -> str:
-    """Return a mail's HTML for a frame, its links opening outside the frame."""
-    return f'<base target="_blank">{html}'
+    """Return a mail's HTML for a frame: its links open outside the frame, its bare text looks like the page's."""
+    return f'<base target="_blank"><style>body {{ margin: 1rem; font: 1rem/1.5 system-ui, sans-serif }}</style>{html}'
 
 
 def _environment() -> Environment:

@@ -343,11 +343,11 @@ class Ledger:
                     [(kind, channel, recipient, attempt, now) for kind in kinds],
                 )
 
-    def played(self, *, attempt: str | None = None) -> list[dict[str, Any]]:
-        """Return the faults that were met, oldest first."""
-        if attempt is None:
-            return [dict(row) for row in self._all("SELECT * FROM played ORDER BY id")]
-        return [dict(row) for row in self._all("SELECT * FROM played WHERE attempt = ? ORDER BY id", (attempt,))]
+    def played(self, *, attempt: str | None, limit: int) -> list[dict[str, Any]]:
+        """Return the faults that were met, newest first; with `attempt`, those of one attempt."""
+        conditions, values = _conditions({"attempt": attempt})
+        statement = f"SELECT * FROM played WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"  # noqa: S608 - column names are ours
+        return [dict(row) for row in self._all(statement, (*values, limit))]
 
     def played_counts(self) -> dict[str, int]:
         """Return how often each kind was met."""

@@ -34,6 +34,11 @@ _SUPPRESSING = {"bounce": "Bounced Address", "spam_report": "Spam Reporting Addr
 
 Json = Mapping[str, Any]
 
+_JSON_NAMES: Mapping[type, str] = {dict: "object", list: "array", str: "string", int: "integer"}
+_BOTH_TYPES: Mapping[str, type] = {"headers": dict, "custom_args": dict, "subject": str, "send_at": int}
+_PERSONALIZATION_TYPES = {**_BOTH_TYPES, "to": list, "cc": list, "bcc": list}
+_MAIL_TYPES = {**_BOTH_TYPES, "reply_to": dict, "mail_settings": dict, "attachments": list, "categories": list}
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -76,7 +81,9 @@ def problem_with(mail: object, *, now: float) -> Problem | None:
 
 
 def _problems(mail: Json, personalizations: Sequence[Any], *, now: float) -> Iterator[Problem]:
+    yield from _type_problems(mail, _MAIL_TYPES, "")
     for place, personalization in enumerate(personalizations):
+        yield from _type_problems(personalization, _PERSONALIZATION_TYPES, f"personalizations.{place}.")
         yield from _recipient_problems(personalization, f"personalizations.{place}")
     sender = mail.get("from")
     if not isinstance(sender, dict) or "email" not in sender:
@@ -97,8 +104,15 @@ def _problems(mail: Json, personalizations: Sequence[Any], *, now: float) -> Ite
             "message.subject",
         )
     yield from _content_problems(mail.get("content"))
-    yield from _attachment_problems(mail.get("attachments", []))
+    yield from _attachment_problems(mail.get("attachments") or [])
     yield from _option_problems(mail, personalizations, now=now)
+
+
+def _type_problems(holder: object, types: Mapping[str, type], prefix: str) -> Iterator[Problem]:
+    for name, wanted in types.items():
+        given = holder.get(name) if isinstance(holder, dict) else None
+        if given is not None and not isinstance(given, wanted):
+            yield Problem(f"Invalid type. Expected: {_JSON_NAMES[wanted]}.", f"{prefix}{name}")
 
 
 def _recipient_problems(personalization: object, field: str) -> Iterator[Problem]:
@@ -153,10 +167,7 @@ def _content_problems(content: object) -> Iterator[Problem]:
         )
 
 
-def _attachment_problems(attachments: object) -> Iterator[Problem]:
-    if not isinstance(attachments, list):
-        yield Problem("The attachments parameter must be an array.", "attachments")
-        return
+def _attachment_problems(attachments: Sequence[Any]) -> Iterator[Problem]:
     for place, attachment in enumerate(attachments):
         try:
             base64.b64decode(attachment["content"], validate=True)
@@ -180,17 +191,17 @@ def _option_problems(mail: Json, personalizations: Sequence[Json], *, now: float
         given = holder.get("custom_args")
         if given is None:
             continue
-        if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        if not all(isinstance(value, str) for value in given.values()):
             yield Problem("Each custom arg must be a string.", f"{prefix}custom_args", "message.custom_args")
         elif len(json.dumps(given).encode()) > LARGEST_CUSTOM_ARGS_BYTES:
             yield Problem("The custom_args are over the 10000 byte limit.", f"{prefix}custom_args")
-    categories = mail.get("categories", [])
-    if not isinstance(categories, list) or len(categories) > MOST_CATEGORIES:
+    categories = mail.get("categories") or []
+    if len(categories) > MOST_CATEGORIES:
         yield Problem("You may only have up to 10 categories.", "categories", "message.categories")
     elif any(not isinstance(each, str) or len(each) > LONGEST_CATEGORY for each in categories):
         yield Problem("A category is a string of at most 255 characters.", "categories", "message.categories")
     send_at = mail.get("send_at")
-    if send_at is not None and (not isinstance(send_at, int) or send_at > now + FURTHEST_SEND_AT_SECONDS):
+    if send_at is not None and send_at > now + FURTHEST_SEND_AT_SECONDS:
         yield Problem("Scheduling more than 72 hours in advance is forbidden.", "send_at", "message.send_at")
 
 
@@ -218,7 +229,7 @@ def addressees(mail: Json) -> list[Addressee]:
         Addressee(
             address=person["email"],
             personalization=personalization,
-            custom_args={**mail.get("custom_args", {}), **personalization.get("custom_args", {})},
+            custom_args={**(mail.get("custom_args") or {}), **(personalization.get("custom_args") or {})},
         )
         for personalization in mail["personalizations"]
         for list_name in ("to", "cc", "bcc")
@@ -251,11 +262,11 @@ def letter_of(
             "sender_name": mail["from"].get("name"),
             "subject": addressee.personalization.get("subject") or mail.get("subject"),
             "html": contents.get("text/html"),
-            "attachments": mail.get("attachments", []),
-            "headers": {**mail.get("headers", {}), **addressee.personalization.get("headers", {})},
+            "attachments": mail.get("attachments") or [],
+            "headers": {**(mail.get("headers") or {}), **(addressee.personalization.get("headers") or {})},
             "reply_to": (mail.get("reply_to") or {}).get("email"),
             "custom_args": dict(addressee.custom_args),
-            "categories": mail.get("categories", []),
+            "categories": mail.get("categories") or [],
             "suppressed": suppressed,
         },
         play=play,

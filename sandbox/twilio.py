@@ -112,7 +112,10 @@ def _recipient_problem(form: Mapping[str, str]) -> Problem | None:
         return Problem(21604, 400, "A 'To' phone number is required.")
     if not _E164.fullmatch(to):
         return Problem(21211, 400, "Invalid 'To' Phone Number")
-    number = phonenumbers.parse(to)
+    try:
+        number = phonenumbers.parse(to)
+    except phonenumbers.NumberParseException:
+        return Problem(21211, 400, "Invalid 'To' Phone Number")
     if phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.FIXED_LINE:
         return Problem(21614, 400, "'To' number is not a valid mobile number")
     return None

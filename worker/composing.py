@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.booking import Booking, Side, Status
+from models.booking import GRACE, Booking, Side, Status
 from models.calendar import first_instant, zone_named
 from models.customer import Channel, Customer
 from models.message import Kind, Message
@@ -89,7 +89,8 @@ def _booking_words(
     is_code = message.kind is Kind.BOOKING_CODE
     live = booking.status in {Status.CONFIRMED, Status.IN_CALL}
     before = message.facts.get("before")
-    minutes_left = max(1, int((message.expires_at - now) / timedelta(minutes=1)))
+    # A code sent at once still says the whole ten minutes; the claim on the slot outlives the hold by this grace.
+    minutes_left = max(1, int((message.expires_at - now + GRACE) / timedelta(minutes=1)))
     opens = (booking.starts_at - booking.entry_opens_at) / timedelta(minutes=1)
     return BookingWords.of(
         language=message.language,

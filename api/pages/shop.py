@@ -16,14 +16,15 @@ from api.pages.asking import parsed_instant
 from api.pages.failing import PageRoute
 from api.pages.reader import Reader
 from api.pages.showing import Frame, see_other, show
-from api.pages.week import Chooser, choice, start_text, week
+from api.pages.week import Chooser, choice, is_free, others_free, start_text, week
 from api.resources import BookingRequest
 from models.customer import Channel
 from models.errors import ContactRefused, SlotTaken, SlotUnknown
 from models.shop import Shop
-from worker import bookings, links, slots
+from worker import bookings
 from worker.customers import Contact
 from worker.database import database
+from worker.links import LinkRole, token
 from worker.wording import dates
 
 router = APIRouter(route_class=PageRoute)
@@ -100,8 +101,7 @@ def form(
         starts_at = parsed_instant(start)
         if starts_at is None:
             return see_other(reader.url(f"/s/{shop.id}", filled.origin.query()))
-        is_free = any(slot.starts_at == starts_at for slot in slots.next_free(session, shop, starts_at, now=received_at))
-        errors = {} if is_free else {"start": "errors.slot_gone"}
+        errors = {} if is_free(session, shop, starts_at, now=received_at) else {"start": "errors.slot_gone"}
         return _form(request, session, shop, reader, filled, starts_at, errors, now=received_at)
 
 
@@ -136,8 +136,7 @@ def hold(
         try:
             with database().transaction() as session:
                 booking = bookings.hold(session, wish, received_at=received_at)
-                path = links.path(links.code_page_url(booking))
-                return see_other(reader.url(path))
+                return see_other(reader.url(f"/v/{token(LinkRole.CODE_PAGE, booking.id)}"))
         except (SlotTaken, SlotUnknown):
             errors, status = {"start": "errors.slot_gone"}, 409
     with database().snapshot() as session:
@@ -211,7 +210,7 @@ def _form(
     now: datetime,
     status: int = 200,
 ) -> Response:
-    others = slots.next_free(session, shop, starts_at, now=now) if "start" in errors else []
+    others = others_free(session, shop, starts_at, now=now) if "start" in errors else []
     return show(
         request,
         "book",

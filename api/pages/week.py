@@ -135,6 +135,18 @@ def choice(slot: Slot, shop: Shop, reader: Reader, chooser: Chooser | None = Non
     )
 
 
+def is_free(session: Session, shop: Shop, starts_at: datetime, *, now: datetime) -> bool:
+    """Return whether the slot that starts then could be had now."""
+    day = local_date(starts_at, shop.zone)
+    free = slots.free_slots(session, shop, day, day + timedelta(days=1), now=now)
+    return any(slot.starts_at == starts_at for slot in free)
+
+
+def others_free(session: Session, shop: Shop, wanted: datetime, *, now: datetime) -> list[Slot]:
+    """Return a few free slots from the wanted start on, or from now on when there are none."""
+    return slots.next_free(session, shop, wanted, now=now) or slots.next_free(session, shop, now, now=now)
+
+
 def start_text(starts_at: datetime) -> str:
     """Return a start as addresses and forms carry it: "2026-11-23T05:00:00Z"."""
     return starts_at.astimezone(ZoneInfo("UTC")).replace(tzinfo=None).isoformat() + "Z"

@@ -102,6 +102,12 @@ def test_a_wrong_key_is_refused(sandbox: RunningSandbox) -> None:
         pytest.param(
             {"attachments": [{"content": "no base64", "filename": "a"}]}, "attachments.0.content", id="attachment"
         ),
+        pytest.param({"mail_settings": []}, "mail_settings", id="an array for an object"),
+        pytest.param(
+            {"personalizations": [{"to": [{"email": MAILBOX}], "cc": {}}]},
+            "personalizations.0.cc",
+            id="an object for an array",
+        ),
         pytest.param({"custom_args": {"attempt_id": 1}}, "custom_args", id="a custom arg that is no string"),
         pytest.param({"custom_args": {"a": "a" * 10_000}}, "custom_args", id="custom args too large"),
         pytest.param({"categories": ["a"] * 11}, "categories", id="too many categories"),

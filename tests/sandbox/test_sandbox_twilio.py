@@ -100,6 +100,7 @@ def test_a_message_that_waits_has_no_date_to_be_filtered_by(twilio: Any, sandbox
     [
         pytest.param({"To": None}, 21604, id="no recipient"),
         pytest.param({"To": "090-0000-0001"}, 21211, id="recipient not in E.164"),
+        pytest.param({"To": "+9991234567"}, 21211, id="recipient in no country"),
         pytest.param({"To": "+81312345678"}, 21614, id="recipient on a landline"),
         pytest.param({"From": None}, 21603, id="no sender"),
         pytest.param({"From": "this is no sender"}, 21212, id="sender too long for a name"),

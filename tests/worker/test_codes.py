@@ -1,5 +1,6 @@
 """Codes: six digits that depend on the verification and on the secret, and how forgiving the comparison is."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -37,35 +38,35 @@ def full_width(text: str) -> str:
     return "".join(chr(ord(letter) + 0xFEE0) for letter in text)
 
 
-def test_a_code_has_six_digits_even_if_it_begins_with_zeros():
+def test_a_code_has_six_digits_even_if_it_begins_with_zeros() -> None:
     many = [codes.code(verification(number)) for number in range(300)]
 
     assert all(len(code) == 6 and code.isascii() and code.isdecimal() for code in many)
     assert any(code.startswith("0") for code in many)
 
 
-def test_codes_use_all_digits_in_every_place():
+def test_codes_use_all_digits_in_every_place() -> None:
     many = [codes.code(verification(number)) for number in range(300)]
 
     assert all({code[place] for code in many} == set("0123456789") for place in range(6))
 
 
-def test_the_same_verification_has_the_same_code_wherever_it_is_derived():
+def test_the_same_verification_has_the_same_code_wherever_it_is_derived() -> None:
     first = codes.code(verification())
     settings.cache_clear()
 
     assert codes.code(verification()) == first
 
 
-def test_another_verification_has_another_code():
+def test_another_verification_has_another_code() -> None:
     assert codes.code(verification(1)) != codes.code(verification(2))
 
 
-def test_another_generation_has_another_code():
+def test_another_generation_has_another_code() -> None:
     assert codes.code(verification(generation=1)) != codes.code(verification(generation=2))
 
 
-def test_another_secret_makes_another_code(environment: pytest.MonkeyPatch):
+def test_another_secret_makes_another_code(environment: pytest.MonkeyPatch) -> None:
     before = codes.code(verification())
     environment.setenv("SECRET_KEY", NEW_SECRET)
     settings.cache_clear()
@@ -73,7 +74,7 @@ def test_another_secret_makes_another_code(environment: pytest.MonkeyPatch):
     assert codes.code(verification()) != before
 
 
-def test_the_code_of_an_older_generation_is_wrong():
+def test_the_code_of_an_older_generation_is_wrong() -> None:
     replaced = codes.code(verification(generation=1))
 
     assert not codes.matches(verification(generation=2), replaced)
@@ -92,7 +93,7 @@ def test_the_code_of_an_older_generation_is_wrong():
         (lambda code: f"{full_width(code[:3])}ー{full_width(code[3:])}", "the long-vowel mark beside the zero key"),
     ],
 )
-def test_a_right_code_is_right_however_it_is_written(written, why):
+def test_a_right_code_is_right_however_it_is_written(written: Callable[[str], str], why: str) -> None:
     code = codes.code(verification())
 
     assert codes.matches(verification(), written(code)), why
@@ -101,8 +102,8 @@ def test_a_right_code_is_right_however_it_is_written(written, why):
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        (lambda code: "", "nothing"),
-        (lambda code: "      ", "only spaces"),
+        (lambda _: "", "nothing"),
+        (lambda _: "      ", "only spaces"),
         (lambda code: code[:5], "five digits"),
         (lambda code: code + "0", "seven digits"),
         (lambda code: "0" + code, "a digit before it"),
@@ -115,13 +116,13 @@ def test_a_right_code_is_right_however_it_is_written(written, why):
         (lambda code: "\x00" + code, "a control character"),
     ],
 )
-def test_whatever_is_not_the_six_digits_is_wrong(given, why):
+def test_whatever_is_not_the_six_digits_is_wrong(given: Callable[[str], str], why: str) -> None:
     code = codes.code(verification())
 
     assert not codes.matches(verification(), given(code)), why
 
 
-def test_a_code_sent_before_a_rotation_of_the_secret_is_still_right(environment: pytest.MonkeyPatch):
+def test_a_code_sent_before_a_rotation_of_the_secret_is_still_right(environment: pytest.MonkeyPatch) -> None:
     sent = codes.code(verification())
     environment.setenv("SECRET_KEY", NEW_SECRET)
     environment.setenv("SECRET_KEY_PREVIOUS", OLD_SECRET)
@@ -131,7 +132,7 @@ def test_a_code_sent_before_a_rotation_of_the_secret_is_still_right(environment:
     assert codes.matches(verification(), codes.code(verification()))
 
 
-def test_a_code_sent_before_a_rotation_is_wrong_once_the_rotation_is_over(environment: pytest.MonkeyPatch):
+def test_a_code_sent_before_a_rotation_is_wrong_once_the_rotation_is_over(environment: pytest.MonkeyPatch) -> None:
     sent = codes.code(verification())
     environment.setenv("SECRET_KEY", NEW_SECRET)
     environment.setenv("SECRET_KEY_PREVIOUS", "")

@@ -18,17 +18,17 @@ def video_server(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("VIDEO_URL", "https://video.example.jp/")
 
 
-def test_both_sides_enter_the_same_room():
+def test_both_sides_enter_the_same_room() -> None:
     customer = video_provider().room_url(CALL_ID, 1, Side.CUSTOMER)
 
     assert customer == video_provider().room_url(CALL_ID, 1, Side.STAFF)
 
 
-def test_a_changed_booking_gets_another_room():
+def test_a_changed_booking_gets_another_room() -> None:
     assert video_provider().room_url(CALL_ID, 1, Side.STAFF) != video_provider().room_url(CALL_ID, 2, Side.STAFF)
 
 
-def test_the_room_cannot_be_told_from_the_booking_without_the_secret(environment: pytest.MonkeyPatch):
+def test_the_room_cannot_be_told_from_the_booking_without_the_secret(environment: pytest.MonkeyPatch) -> None:
     before = video_provider().room_url(CALL_ID, 1, Side.STAFF)
     environment.setenv("SECRET_KEY", "another-" * 4)
     settings.cache_clear()
@@ -36,7 +36,7 @@ def test_the_room_cannot_be_told_from_the_booking_without_the_secret(environment
     assert video_provider().room_url(CALL_ID, 1, Side.STAFF) != before
 
 
-def test_the_room_does_not_show_the_booking_and_is_one_plain_path():
+def test_the_room_does_not_show_the_booking_and_is_one_plain_path() -> None:
     url = video_provider().room_url(CALL_ID, 1, Side.CUSTOMER)
     room = url.removeprefix("https://video.example.jp/toritsugi-")
 
@@ -46,7 +46,7 @@ def test_the_room_does_not_show_the_booking_and_is_one_plain_path():
     assert room == room.lower()
 
 
-def test_the_providers_own_terms_are_among_the_documents():
+def test_the_providers_own_terms_are_among_the_documents() -> None:
     provider = video_provider()
     documents = [row for row in seed_rows() if isinstance(row, TermsDocument)]
 

@@ -5,7 +5,10 @@ Commands for people's work are clients of the API, so that roles are held in one
 """
 
 import argparse
+import os
 from importlib import import_module
+
+from worker.commands.up import development_environment
 
 COMMANDS = {
     "migrate": "bring the database's schema up to this code's",
@@ -25,6 +28,10 @@ def main() -> int:
     for name, about in COMMANDS.items():
         commands.add_parser(name, help=about, add_help=False)
     chosen, rest = parser.parse_known_args()
+    if chosen.command != "up" and os.environ.get("ENVIRONMENT", "development") == "development":
+        # A command in a second terminal works on the stack that `make up` runs in the first.
+        for name, value in development_environment().items():
+            os.environ.setdefault(name, value)
     module = import_module(f"worker.commands.{chosen.command}")
     code: int | None = module.main(rest)
     return code or 0

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -30,6 +31,8 @@ from worker.chance import token_bytes
 from worker.embedded import RedisServer, ServerUnavailableError, free_port, redis_server, write_private
 from worker.settings import REPOSITORY
 from worker.stack import Stack, StackError
+
+FIRST_SHOP = "queens-court"
 
 VAR = REPOSITORY / "var"
 DEVELOPMENT_ENV = VAR / "development.env"
@@ -89,15 +92,32 @@ def development_environment() -> dict[str, str]:
 
 
 def first_request(base_url: str, key: str) -> str:
-    """Return a command line that books a first call, ready to be pasted."""
-    body = json.dumps({"shop": "harbour-kitchens"}, ensure_ascii=False)
+    """Return a command line that books a first call in a slot that is free now, ready to be pasted."""
+    slot = _free_slot(base_url, key)
+    body = {
+        "shop": FIRST_SHOP,
+        "starts_at": slot,
+        "contact": {"phone": "090-0000-0001"},
+        "customer_ip": "192.0.2.1",
+    }
     return (
         f"curl -sS {base_url}/v1/bookings \\\n"
         f"  -H 'Authorization: Bearer {key}' \\\n"
         "  -H 'Content-Type: application/json' \\\n"
-        "  -H 'Idempotency-Key: my-first-booking' \\\n"
-        f"  -d '{body}'"
+        f"  -H 'Idempotency-Key: first-booking-of-{slot}' \\\n"
+        f"  -d '{json.dumps(body, ensure_ascii=False)}'"
     )
+
+
+def _free_slot(base_url: str, key: str) -> str:
+    answer = requests.get(
+        f"{base_url}/v1/shops/{FIRST_SHOP}/slots", headers={"Authorization": f"Bearer {key}"}, timeout=10
+    )
+    answer.raise_for_status()
+    slots = answer.json()["slots"]
+    # Half-way down the week: neither so soon that nothing can be changed, nor the one that everybody takes.
+    free: str = slots[len(slots) // 2]["starts_at"]
+    return free
 
 
 def say(text: str = "") -> None:

@@ -133,7 +133,7 @@ class Twilio:
         """
         if not isinstance(outgoing, OutgoingSms):
             raise TypeError("Twilio carries SMS")
-        self._http.reply = None
+        self._http.forget()
         try:
             sid = self._client.messages.create(**_parameters(outgoing)).sid
         except NotSent:
@@ -199,6 +199,10 @@ class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package ships 
         self._wire = wire
         self._base_url = base_url.rstrip("/")
         self.reply: Reply | None = None
+
+    def forget(self) -> None:
+        """Drop the last reply, so that none can be taken for the next one's."""
+        self.reply = None
 
     def request(  # noqa: PLR0917 - the client's signature
         self,

@@ -153,7 +153,8 @@ class Wire:
         response = self._adapter.send(request, stream=True, timeout=self._timeout, verify=True, proxies={})
         try:
             body = bytearray()
-            for chunk in response.iter_content(_CHUNK_BYTES):
+            # read1 returns what there is; read would wait for a whole chunk, however slowly it comes.
+            while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
                 body += chunk
                 if len(body) > MOST_BYTES or monotonic() > until:
                     raise NoAnswer

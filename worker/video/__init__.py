@@ -19,6 +19,10 @@ class VideoProvider(Protocol):
         """As messages and pages name who operates the call (B29)."""
 
     @property
+    def origins(self) -> tuple[str, ...]:
+        """Where its rooms are, such as `https://meet.jit.si`: browsers let our form lead only to origins we name."""
+
+    @property
     def terms_document_id(self) -> str:
         """Its own terms, which a customer accepts besides ours (B27)."""
 

@@ -5,6 +5,7 @@ Jitsi makes a room when the first person enters and forgets it when the last one
 
 import base64
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from models.booking import Side
@@ -23,6 +24,12 @@ class Jitsi:
     name: Final = "jitsi"
     display_name: Final = "Jitsi Meet"
     terms_document_id: Final = "provider-terms-jitsi"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The server's own origin."""
+        parts = urlsplit(settings().video_url)
+        return (f"{parts.scheme}://{parts.netloc}",)
 
     def room_url(self, call_id: UUID, revision: int, side: Side) -> str:  # noqa: ARG002 - Jitsi knows no sides
         """Return the room's address: 160 bits of HMAC over booking and revision, in lower case and digits.

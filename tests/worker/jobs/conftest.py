@@ -1,5 +1,6 @@
 """Jobs for the engine to do, a broker that is emptied for each test, and real workers that can be killed."""
 
+import contextlib
 import importlib
 import os
 import signal
@@ -9,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +23,6 @@ from models.clock import ClockOffset
 from models.job import QUEUES, Job, Queue, QueueMark
 from worker import jobs
 from worker.app import app
-from worker.clock import clock
 from worker.database import Database
 from worker.database import database as process_database
 from worker.embedded import RedisServer
@@ -50,7 +49,7 @@ def until() -> Callable[[Callable[[], Any], str], None]:
 
 
 @pytest.fixture(scope="session")
-def loaded_bodies() -> Iterator[tuple[ModuleType, dict[str, Any], dict[str, Queue]]]:
+def loaded_bodies() -> tuple[ModuleType, dict[str, Any], dict[str, Queue]]:
     """The module of test jobs, loaded as a worker loads it, and what it declared."""
     sys.path.insert(0, str(HERE))
     names_before = set(QUEUES)
@@ -60,7 +59,7 @@ def loaded_bodies() -> Iterator[tuple[ModuleType, dict[str, Any], dict[str, Queu
     handlers = {name: doing.HANDLERS.pop(name) for name in queues}
     for name in queues:
         app.tasks.pop(name)
-    yield module, handlers, queues
+    return module, handlers, queues
 
 
 @pytest.fixture
@@ -181,7 +180,7 @@ def broker(redis: RedisServer, environment: pytest.MonkeyPatch) -> RedisServer:
     return redis
 
 
-def _redis(server: RedisServer) -> "redis_client.Redis[bytes]":
+def _redis(server: RedisServer) -> redis_client.Redis:
     return redis_client.Redis.from_url(server.url)
 
 
@@ -225,7 +224,7 @@ class Workers:
         self._running.append(process)
         return process
 
-    def keep_alive(self, **environment: str) -> Callable[[], None]:
+    def keep_alive(self, **environment: Any) -> Callable[[], None]:
         """Start a worker; return what starts another if it has died, as a supervisor does."""
         newest = [self.start(**environment)]
 
@@ -246,15 +245,14 @@ class Workers:
     def kill_all(self) -> None:
         """Kill every process of every worker with -9."""
         for process in self._running:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis: RedisServer
+def stage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis: RedisServer
 ) -> Iterator[tuple[str, Workers]]:
     """A database with one worker at work on it, for all tests of a module that leave it alive."""
     folder = tmp_path_factory.mktemp("stage")
@@ -269,9 +267,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     made.dispose()
     _redis(redis).flushall()
     crew = Workers(folder)
-    crew.start(
-        ENVIRONMENT="test", DATABASE_URL=url, BROKER_URL=redis.url, RING_LEASE_SECONDS=str(LEASE_SECONDS)
-    )
+    crew.start(ENVIRONMENT="test", DATABASE_URL=url, BROKER_URL=redis.url, RING_LEASE_SECONDS=str(LEASE_SECONDS))
     yield url, crew
     crew.kill_all()
     if request.param == "postgresql":
@@ -280,7 +276,11 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def staged(
-    stage: tuple[str, Workers], redis: RedisServer, short_lease: float, environment: pytest.MonkeyPatch, bodies: ModuleType
+    stage: tuple[str, Workers],
+    redis: RedisServer,
+    short_lease: float,
+    environment: pytest.MonkeyPatch,
+    bodies: ModuleType,
 ) -> Ledger:
     """This process as a part of the stage: it owes jobs and hands them over, and the worker there does them."""
     environment.setenv("DATABASE_URL", stage[0])

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 import models.job
 from models.clock import ClockOffset
-from models.job import QUEUES, Queue
+from models.job import QUEUES, Job, Queue
 from worker.chance import new_id
 from worker.clock import unix_ms
 from worker.database import database
@@ -61,13 +61,13 @@ def count_traces(session: Session, what: str, key: object) -> int:
 
 
 @job("test.note")
-def note(session: Session, now: datetime, key: UUID) -> None:  # noqa: ARG001 - every body is given the time
+def note(session: Session, now: datetime, key: UUID) -> None:
     """Leave one trace."""
     trace(session, "noted", key)
 
 
 @job("test.note_many", bulk=True)
-def note_many(session: Session, now: datetime, key: UUID, fails: int = 0) -> None:  # noqa: ARG001
+def note_many(session: Session, now: datetime, key: UUID, fails: int = 0) -> None:
     """Leave one trace, owe one more job, and fail after that if told to."""
     trace(session, "noted", key)
     enqueue(session, "test.note", key=key)
@@ -76,21 +76,21 @@ def note_many(session: Session, now: datetime, key: UUID, fails: int = 0) -> Non
 
 
 @job("test.note_slowly")
-def note_slowly(session: Session, now: datetime, key: UUID, milliseconds: int) -> None:  # noqa: ARG001
+def note_slowly(session: Session, now: datetime, key: UUID, milliseconds: int) -> None:
     """Leave one trace, before holding the row for a while."""
     time.sleep(milliseconds / 1000)
     trace(session, "noted", key)
 
 
 @job("test.count")
-def count(session: Session, now: datetime) -> None:  # noqa: ARG001
+def count(session: Session, now: datetime) -> None:
     """Read, then write what was read plus one: two at once would lose one."""
     seen = session.scalars(select(ClockOffset.offset_seconds)).one()
     session.execute(update(ClockOffset).values(offset_seconds=seen + 1))
 
 
 @job("test.fail")
-def fail(session: Session, now: datetime, key: UUID) -> None:  # noqa: ARG001
+def fail(session: Session, now: datetime, key: UUID) -> None:
     """Leave a trace and raise with a text that nobody may see."""
     trace(session, "failed", key)
     session.flush()
@@ -98,7 +98,7 @@ def fail(session: Session, now: datetime, key: UUID) -> None:  # noqa: ARG001
 
 
 @job("test.fail_until_told")
-def fail_until_told(session: Session, now: datetime, key: UUID) -> None:  # noqa: ARG001
+def fail_until_told(session: Session, now: datetime, key: UUID) -> None:
     """Fail as long as nobody has left the trace `told`."""
     if not count_traces(session, "told", key):
         raise ValueError(SECRET)
@@ -106,7 +106,7 @@ def fail_until_told(session: Session, now: datetime, key: UUID) -> None:  # noqa
 
 
 @job("test.kill_itself")
-def kill_itself(session: Session, now: datetime, key: UUID) -> None:  # noqa: ARG001
+def kill_itself(session: Session, now: datetime, key: UUID) -> None:
     """Leave a trace outside the transaction that is about to be lost, then kill the process."""
     with open(os.environ["TEST_STARTS_FILE"], "a", encoding="ascii") as starts:  # noqa: PTH123 - appended to, atomically
         starts.write(f"{key}\n")
@@ -114,7 +114,7 @@ def kill_itself(session: Session, now: datetime, key: UUID) -> None:  # noqa: AR
 
 
 @job("test.die_inside")
-def die_inside(session: Session, now: datetime, key: UUID) -> None:  # noqa: ARG001
+def die_inside(session: Session, now: datetime, key: UUID) -> None:
     """Leave a trace; in a process that is to die inside, die before the commit."""
     trace(session, "noted", key)
     session.flush()
@@ -123,14 +123,14 @@ def die_inside(session: Session, now: datetime, key: UUID) -> None:  # noqa: ARG
 
 
 @job("test.owe_more")
-def owe_more(session: Session, now: datetime, key: UUID) -> None:  # noqa: ARG001
+def owe_more(session: Session, now: datetime, key: UUID) -> None:
     """Owe another job from inside a body."""
     trace(session, "owed", key)
     enqueue(session, "test.note", key=key)
 
 
 @job("test.leave_state")
-def leave_state(session: Session, now: datetime, subject: UUID) -> None:  # noqa: ARG001
+def leave_state(session: Session, now: datetime, subject: UUID) -> None:
     """Drop the subject's timers, as a state that is left does; the one that runs this is among them."""
     drop_timers(session, subject)
     trace(session, "left", subject)
@@ -140,7 +140,7 @@ def leave_state(session: Session, now: datetime, subject: UUID) -> None:  # noqa
 class Call:
     """A call whose every step leaves a trace; `way` says how it goes wrong."""
 
-    def claim(self, session: Session, now: datetime, key: UUID, way: str = "well") -> tuple[UUID, str] | None:  # noqa: ARG002
+    def claim(self, session: Session, now: datetime, key: UUID, way: str = "well") -> tuple[UUID, str] | None:  # noqa: ARG002 - the protocol's arguments
         """Refuse if there is nothing to do."""
         trace(session, "claimed", key)
         return None if way == "nothing" else (key, way)
@@ -155,19 +155,19 @@ class Call:
         if way == "late":
             # The lease passes, and somebody else finds the claim.
             with database().transaction() as session:
-                session.execute(update(doing.Job).values(claimed_until=datetime.fromisoformat("2020-01-01T00:00:00Z")))
+                session.execute(update(Job).values(claimed_until=datetime.fromisoformat("2020-01-01T00:00:00Z")))
             assert doing.perform(session_job(key), ring=2) is Outcome.LOST
         if os.environ.get("TEST_KILL_AT") == "call":
             os.kill(os.getpid(), signal.SIGKILL)
         return "answer"
 
-    def record(self, session: Session, now: datetime, plan: tuple[UUID, str], result: str) -> None:  # noqa: ARG002
+    def record(self, session: Session, now: datetime, plan: tuple[UUID, str], result: str) -> None:  # noqa: ARG002 - the protocol's arguments
         """Write the answer down."""
         if plan[1] == "unwritable":
             raise ValueError(SECRET)
         trace(session, "recorded", plan[0])
 
-    def lost(self, session: Session, now: datetime, key: UUID, way: str = "well") -> None:  # noqa: ARG002
+    def lost(self, session: Session, now: datetime, key: UUID, way: str = "well") -> None:  # noqa: ARG002 - the protocol's arguments
         """Write down that nobody knows."""
         if way == "losing-fails" and not count_traces(session, "told", key):
             raise ValueError(SECRET)
@@ -177,7 +177,7 @@ class Call:
 def session_job(key: UUID) -> UUID:
     """Return the id of the one owed call with this key."""
     with database().snapshot() as session:
-        return next(owed.id for owed in session.scalars(select(doing.Job)) if owed.args["key"] == str(key))
+        return next(owed.id for owed in session.scalars(select(Job)) if owed.args["key"] == str(key))
 
 
 def owe_notes(how_many: int, *, name: str = "test.note", **ids: Any) -> list[UUID]:
@@ -202,7 +202,7 @@ def _die(*_: Any, **__: Any) -> None:
 def _arrange_accident(point: str | None) -> None:
     """Strike this very process, once, with a signal that nothing can catch."""
     if point == "before":
-        doing._lock = _die  # type: ignore[assignment]  # noqa: SLF001
+        doing._lock = _die
     if point == "after":
         perform = doing.perform
 

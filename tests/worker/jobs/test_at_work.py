@@ -119,9 +119,7 @@ def test_a_chunk_with_a_failing_member_is_done_but_for_it(staged: Any, bodies: A
         good = [new_key() for _ in range(20)]
         for key in good:
             enqueue(session, "test.note_many", due_at=later + timedelta(milliseconds=500), key=key)
-        bad = enqueue(
-            session, "test.note_many", due_at=later + timedelta(milliseconds=500), key=new_key(), fails=1
-        )
+        bad = enqueue(session, "test.note_many", due_at=later + timedelta(milliseconds=500), key=new_key(), fails=1)
 
     until(lambda: [jobs.sweep(), _failures(staged)][-1], "the chunk was done")
     until(lambda: [jobs.sweep(), staged.owed() == 1][-1], "only the failing member was left")

@@ -22,9 +22,13 @@ def key() -> UUID:
 
 
 def test_a_transaction_that_is_rolled_back_owes_nothing_and_rings_nobody(ledger: Any, bell: Any, key: UUID) -> None:
-    with pytest.raises(RuntimeError), ledger.database.transaction() as session:
-        enqueue(session, "test.note", key=key)
-        raise RuntimeError
+    def enqueue_and_fail() -> None:
+        with ledger.database.transaction() as session:
+            enqueue(session, "test.note", key=key)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        enqueue_and_fail()
 
     assert (ledger.owed(), bell.rings) == (0, [])
 
@@ -86,15 +90,10 @@ def test_a_refusal_does_not_quote_what_it_refused(ledger: Any) -> None:
 # Timers
 
 
-def owe_timer(subject: UUID, name: str = "test.leave_state") -> UUID:
+def owe_timer(subject: UUID) -> UUID:
+    due_at = clock().now() + timedelta(days=1)
     with process_database().transaction() as session:
-        return enqueue(
-            session, name, due_at=clock().now() + timedelta(days=1), timer_of=subject, **{_argument(name): subject}
-        )
-
-
-def _argument(name: str) -> str:
-    return "subject" if name == "test.leave_state" else "key"
+        return enqueue(session, "test.leave_state", due_at=due_at, timer_of=subject, subject=subject)
 
 
 def test_leaving_a_state_drops_its_timers_and_no_others(ledger: Any, key: UUID) -> None:

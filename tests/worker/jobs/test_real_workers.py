@@ -1,8 +1,6 @@
 """Workers that are killed with -9, brokers that forget, beats by the pair: each job is done once all the same."""
 
 import signal
-import subprocess
-import sys
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +17,7 @@ from worker.clock import clock, unix_ms
 from worker.database import database as process_database
 from worker.embedded import RedisServer
 from worker.jobs import Link, enqueue, enqueue_chain
-from worker.jobs.relay import Relay, relay
+from worker.jobs.relay import Relay
 
 SQLITE_ONLY = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 POSTGRESQL_ONLY = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -35,7 +33,7 @@ def owe(name: str, *, queue: str = "codes", **ids: Any) -> UUID:
 
 
 def test_a_thousand_jobs_that_redis_forgot_are_each_done_once(
-    ledger: Any, bodies: Any, broker: RedisServer, enabled_relay: Relay, workers: Any, drain: Any, until: Any
+    *, ledger: Any, bodies: Any, broker: RedisServer, enabled_relay: Relay, workers: Any, drain: Any, until: Any
 ) -> None:
     keys = bodies.owe_notes(1000)
     client = redis_client.Redis.from_url(broker.url)
@@ -96,7 +94,7 @@ def test_a_worker_killed_before_inside_or_after_a_transaction_leaves_each_effect
 
 
 def test_a_backlog_longer_than_the_lease_breeds_no_duplicates(
-    ledger: Any, bodies: Any, enabled_relay: Relay, workers: Any, drain: Any, monkeypatch: pytest.MonkeyPatch
+    *, ledger: Any, bodies: Any, enabled_relay: Relay, workers: Any, drain: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rings: Counter[UUID] = Counter()
     offer = enabled_relay.offer
@@ -189,11 +187,14 @@ def test_a_child_of_a_prefork_pool_hands_over_what_its_bodies_owe(
 
 @POSTGRESQL_ONLY
 def test_a_broker_killed_in_the_middle_loses_and_doubles_nothing(
-    ledger: Any, bodies: Any, broker: RedisServer, enabled_relay: Relay, workers: Any, drain: Any, until: Any
+    *, ledger: Any, bodies: Any, broker: RedisServer, enabled_relay: Relay, workers: Any, drain: Any, until: Any
 ) -> None:
-    keys = bodies.owe_notes(200, name="test.note_slowly", milliseconds=10)
-    workers.start(concurrency=2)
-    until(lambda: len(ledger.done()) > 20, "it was in the middle")
+    links = [new_key() for _ in range(40)]
+    with process_database().transaction() as session:
+        enqueue_chain(session, *(Link("test.note_slowly", {"key": key, "milliseconds": 50}) for key in links))
+    keys = links + bodies.owe_notes(200, name="test.note_slowly", milliseconds=10)
+    workers.start(concurrency=4)
+    until(lambda: ledger.done()[str(links[2])], "it was in the middle")
 
     broker.kill()
     keys += bodies.owe_notes(50)
@@ -201,3 +202,4 @@ def test_a_broker_killed_in_the_middle_loses_and_doubles_nothing(
     drain(ledger)
 
     assert ledger.done() == {str(key): 1 for key in keys}
+    assert [key for key in ledger.in_order() if UUID(key) in links] == [str(key) for key in links]

@@ -42,7 +42,7 @@ def frozen(broker: RedisServer) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def client(broker: RedisServer) -> "redis_client.Redis[bytes]":
+def client(broker: RedisServer) -> redis_client.Redis:
     return redis_client.Redis.from_url(broker.url)
 
 
@@ -75,7 +75,9 @@ def longest_enqueue(key: UUID, *, times: int = 20) -> float:
     return longest
 
 
-def test_what_is_enqueued_reaches_the_broker(ledger: Any, enabled_relay: Relay, client: Any, until: Any, key: UUID) -> None:
+def test_what_is_enqueued_reaches_the_broker(
+    ledger: Any, enabled_relay: Relay, client: Any, until: Any, key: UUID
+) -> None:
     job_id = owe(key=key)
 
     until(lambda: client.llen("codes"), "it was handed over")
@@ -93,7 +95,9 @@ def test_a_thousand_jobs_of_one_transaction_are_all_handed_over(
     assert ledger.owed() == 1000
 
 
-def test_a_message_carries_ids_and_nothing_else(ledger: Any, enabled_relay: Relay, client: Any, until: Any, key: UUID) -> None:
+def test_a_message_carries_ids_and_nothing_else(
+    ledger: Any, enabled_relay: Relay, client: Any, until: Any, key: UUID
+) -> None:
     job_id = owe("test.call", key=key, way="well")
     until(lambda: client.llen("codes"), "it was handed over")
 
@@ -145,7 +149,7 @@ def test_what_a_broker_refused_is_given_back_to_the_sweep(
 
 
 def test_a_frozen_broker_slows_nobody(
-    ledger: Any, enabled_relay: Relay, client: Any, frozen: RedisServer, until: Any, key: UUID
+    *, ledger: Any, enabled_relay: Relay, client: Any, frozen: RedisServer, until: Any, key: UUID
 ) -> None:
     longest_enqueue(key, times=5)
     until(lambda: client.llen("codes") == 5, "the connection stood")
@@ -156,6 +160,7 @@ def test_a_frozen_broker_slows_nobody(
 
 
 def test_what_a_frozen_broker_swallowed_is_handed_over_when_it_is_back(
+    *,
     ledger: Any,
     bodies: Any,
     enabled_relay: Relay,
@@ -180,7 +185,9 @@ def test_what_a_frozen_broker_swallowed_is_handed_over_when_it_is_back(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_relay_whose_thread_has_died_starts_another(ledger: Any, enabled_relay: Relay, client: Any, until: Any, key: UUID) -> None:
+def test_a_relay_whose_thread_has_died_starts_another(
+    ledger: Any, enabled_relay: Relay, client: Any, until: Any, key: UUID
+) -> None:
     dead = threading.Thread(target=lambda: None)
     dead.start()
     dead.join()
@@ -265,9 +272,7 @@ def test_a_publisher_fails_once_and_opens_a_new_connection(
     publisher.publish([ring])
     client.client_kill_filter(skipme=True)
 
-    outcomes: list[str] = []
-    for _ in range(2):
-        outcomes.append(_try(lambda: publisher.publish([ring])))
+    outcomes = [_try(lambda: publisher.publish([ring])) for _ in range(2)]
 
     assert outcomes[-1] == "published"
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from models.base import database_time
-from models.job import Job, Queue
+from models.job import Job, Queue, QueueMark
 from worker import jobs
 from worker.chance import new_id
 from worker.clock import clock, unix_ms
@@ -143,7 +143,7 @@ def test_a_mark_that_was_lost_itself_is_followed_by_another(ledger: Any, bell: A
     jobs.sweep()
     with ledger.database.transaction() as session:
         sent_at = ledger.mark().sent_at
-        session.get_one(ringing.QueueMark, "codes").sent_at = sent_at - timedelta(minutes=1)
+        session.get_one(QueueMark, "codes").sent_at = sent_at - timedelta(minutes=1)
     bell.rings.clear()
 
     jobs.sweep()
