@@ -10,6 +10,7 @@ from api.arrivals import Arrivals
 from worker import logs
 from worker.jobs.relay import relay
 from worker.settings import settings
+from worker.startup import check_message_lengths
 
 _DESCRIPTION = """Books video calls with a shop's staff and does the background work that follows.
 
@@ -18,6 +19,7 @@ Errors are `application/problem+json` (RFC 9457) with a stable `code`. Every ans
 
 @asynccontextmanager
 async def _running(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's own signature
+    check_message_lengths()
     relay().enable()
     yield
 

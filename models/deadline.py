@@ -45,7 +45,8 @@ class DeadlinePolicy:
         if self.hours_before is not None:
             if self.days_before is not None or self.at is not None:
                 raise RuleError("/hours_before", "stands alone, without days_before and at")
-            check_number(self.hours_before, "/hours_before", least=0, most=24 * 365)
+            # At least one, so that the reminder of the day never goes out while something can still be changed (B19).
+            check_number(self.hours_before, "/hours_before", least=1, most=24 * 365)
             return
         check_number(self.days_before, "/days_before", least=1, most=365)
         minute_of_day(self.at, "/at")

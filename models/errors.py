@@ -14,7 +14,11 @@ Refusal                     the request was understood and may not happen
 ├── CodeExhausted           the code was guessed at too often
 ├── ResendTooSoon           the cool-down since the last code is not over
 ├── ResendTooOften          the code was sent as often as it may be
-└── ContactRefused          the phone number or mailbox cannot be served
+└── ContactRefused          the phone number or mailbox cannot be served (models/contact.py)
+    ├── PhoneInvalid        it is no phone number
+    ├── PhoneNotMobile      an SMS would reach nobody
+    ├── PhoneCountryNotServed   SMS are not sent to that country
+    └── EmailInvalid        it is no mail address
 """
 
 from typing import ClassVar

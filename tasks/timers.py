@@ -16,13 +16,14 @@ from worker.clock import clock
 from worker.database import database
 
 
-@app.task(name="jobs.sweep")
+# A tick every second would bury in Flower what people look for there.
+@app.task(name="jobs.sweep", send_events=False)
 def sweep() -> None:
     """Ring what is due."""
     jobs.sweep()
 
 
-@app.task(name="jobs.return_mark")
+@app.task(name="jobs.return_mark", send_events=False)
 def return_mark(queue: str, sent_at: str) -> None:
     """Bring back a mark: what was rung long before it and is still there was lost."""
     jobs.mark_returned(queue, datetime.fromisoformat(sent_at))

@@ -22,6 +22,9 @@ def _hand_over_from_here(**_: Any) -> None:
     """Workers ring what their bodies enqueue. Under prefork the child does, with connections of its own."""
     from worker.database import database
     from worker.jobs.relay import relay
+    from worker.seals import keys_database
 
     database().dispose()
+    if (keys := keys_database()) is not None:
+        keys.dispose()
     relay().enable()

@@ -55,7 +55,7 @@ POLICIES = st.one_of(
         days_before=st.integers(1, 14),
         at=st.integers(0, 288).map(lambda five: f"{five * 5 // 60:02}:{five * 5 % 60:02}"),
     ),
-    st.builds(DeadlinePolicy, hours_before=st.integers(0, 100)),
+    st.builds(DeadlinePolicy, hours_before=st.integers(1, 100)),
 )
 
 
@@ -156,7 +156,7 @@ def test_the_deadline_is_never_after_the_start(starts_at: datetime, zone: str, p
         (DeadlinePolicy(days_before=1, at="00:00"), TOKYO, "2025-11-23T14:00+09:00", "2025-11-22T00:00+09:00"),
         (THREE_HOURS_BEFORE, TOKYO, "2025-11-23T14:00+09:00", "2025-11-23T11:00+09:00"),
         (THREE_HOURS_BEFORE, "Europe/Paris", "2026-03-29T04:00+02:00", "2026-03-29T00:00+01:00"),
-        (DeadlinePolicy(hours_before=0), TOKYO, "2025-11-23T14:00+09:00", "2025-11-23T14:00+09:00"),
+        (DeadlinePolicy(hours_before=1), TOKYO, "2025-11-23T14:00+09:00", "2025-11-23T13:00+09:00"),
     ],
 )
 def test_a_shop_may_set_another_day_and_hour_or_a_number_of_hours(
@@ -264,7 +264,7 @@ def test_the_reminder_of_the_day_is_due_half_an_hour_before_the_start() -> None:
     assert day_reminder_at(at("2025-11-23T14:00+09:00")) == at("2025-11-23T13:30+09:00")
 
 
-@pytest.mark.parametrize("rules", [{"days_before": 1, "at": "24:00"}, {"hours_before": 24}, {"hours_before": 0}])
+@pytest.mark.parametrize("rules", [{"days_before": 1, "at": "24:00"}, {"hours_before": 24}, {"hours_before": 1}])
 def test_a_policy_is_written_as_it_was_read(rules: dict[str, Any]) -> None:
     assert DeadlinePolicy.parse(rules).dump() == rules
 
@@ -279,6 +279,7 @@ def test_a_policy_is_written_as_it_was_read(rules: dict[str, Any]) -> None:
         ({"days_before": 1, "at": "24:01"}, "/at"),
         ({"days_before": 1, "at": "noon"}, "/at"),
         ({"at": "24:00"}, "/days_before"),
+        ({"hours_before": 0}, "/hours_before"),
         ({"hours_before": -1}, "/hours_before"),
         ({"hours_before": 1.5}, "/hours_before"),
         ({"hours_before": True}, "/hours_before"),
