@@ -14,6 +14,18 @@ beat_schedule: dict[str, dict[str, Any]] = {
         # A backlog of ticks is worth no more than one.
         "options": {"queue": "sweeps", "expires": 5},
     },
+    # Reports get lost; a message without one is asked after.
+    "poll-unreported": {
+        "task": "message.poll_unreported",
+        "schedule": 60.0,
+        "options": {"queue": "sweeps", "expires": 60},
+    },
+    # One task moves the shares of the vendors' accounts, for all workers.
+    "let-shares-drift": {
+        "task": "vendors.let_shares_drift",
+        "schedule": 30.0,
+        "options": {"queue": "sweeps", "expires": 30},
+    },
     # Answers to idempotent requests are kept for a day; they hold links, so no longer.
     "forget-answers": {
         "task": "idempotency.forget_answers",

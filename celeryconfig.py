@@ -56,5 +56,5 @@ worker_hijack_root_logger = False
 enable_utc = True
 timezone = "UTC"
 
-imports = ["tasks.timers", "tasks.verification", "tasks.bookings", "tasks.delivery"]
+imports = ["tasks.timers", "tasks.verification", "tasks.bookings", "tasks.delivery", "tasks.settling"]
 worker_cancel_long_running_tasks_on_connection_loss = False

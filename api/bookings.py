@@ -62,6 +62,7 @@ def hold(body: BookingRequest, sent: Hold) -> JSONResponse:
             entry_point=body.entry_point,
             item_codes=body.item_codes,
             customer_ip=str(body.customer_ip),
+            caller=sent.caller.id,
         )
         booking = bookings.hold(session, wish, received_at=sent.received_at)
         return _answer(

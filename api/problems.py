@@ -83,6 +83,7 @@ REFUSALS: Mapping[type[errors.Refusal], tuple[int, str]] = {
     errors.CodeExhausted: (409, "Too many wrong codes were entered. Please start again."),
     errors.ResendTooSoon: (429, "A code was sent a moment ago. Please wait before asking for another."),
     errors.ResendTooOften: (429, "The code was sent as often as it may be. Please start again later."),
+    errors.TooManyRequests: (429, "There were too many requests of this kind. Please wait and try again."),
     errors.ContactRefused: (422, "Messages cannot be sent to this address."),
 }
 """Status and sentence for each refusal; a subclass inherits its parent's."""

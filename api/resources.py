@@ -125,6 +125,17 @@ def slot_out(slot: Slot) -> dict[str, Any]:
     return {"starts_at": instant(slot.starts_at), "ends_at": instant(slot.ends_at)}
 
 
+def code_out(verification: Verification) -> dict[str, Any]:
+    """Return what a form needs that asks for a code: never the code."""
+    return {
+        "expires_at": instant(verification.expires_at),
+        "attempts_left": verification.attempts_left,
+        "resends_left": max(0, MOST_RESENDS + 1 - verification.sends),
+        "resend_at": instant(verification.last_sent_at + COOL_DOWN),
+        "page_host": verification.page_host or settings().public_host,
+    }
+
+
 def booking_out(
     session: Session, booking: Booking, verification: Verification | None, *, now: datetime
 ) -> dict[str, Any]:
@@ -151,13 +162,7 @@ def booking_out(
     }
     if booking.status is Status.HELD and verification is not None:
         out["hold_expires_at"] = instant(booking.hold_expires_at)
-        out["code"] = {
-            "expires_at": instant(verification.expires_at),
-            "attempts_left": verification.attempts_left,
-            "resends_left": max(0, MOST_RESENDS + 1 - verification.sends),
-            "resend_at": instant(verification.last_sent_at + COOL_DOWN),
-            "page_host": settings().public_host,
-        }
+        out["code"] = code_out(verification)
     if live:
         out["call_url"] = links.call_url(booking, Side.CUSTOMER)
         out["booking_page_url"] = links.booking_page_url(booking)

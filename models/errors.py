@@ -14,6 +14,7 @@ Refusal                     the request was understood and may not happen
 ├── CodeExhausted           the code was guessed at too often
 ├── ResendTooSoon           the cool-down since the last code is not over
 ├── ResendTooOften          the code was sent as often as it may be
+├── TooManyRequests         a cap on codes, tries or requests is reached
 └── ContactRefused          the phone number or mailbox cannot be served (models/contact.py)
     ├── PhoneInvalid        it is no phone number
     ├── PhoneNotMobile      an SMS would reach nobody
@@ -115,6 +116,12 @@ class ResendTooOften(Refusal):
     """The code was sent as often as it may be."""
 
     code = "resend_too_often"
+
+
+class TooManyRequests(Refusal):
+    """A cap is reached; `retry_at` says when its window ends. The same answer whoever's cap it is."""
+
+    code = "too_many_requests"
 
 
 class ContactRefused(Refusal):

@@ -43,6 +43,8 @@ class Name(StrEnum):
     END_BOOKING = "booking.end_booking"
     RELEASE_UNDELIVERABLE = "booking.release_undeliverable"
     DELIVER_MESSAGE = "message.deliver_message"
+    SETTLE_MESSAGE = "message.settle_message"
+    POLL_MESSAGE = "message.poll_message"
     APPLY_RECEIPT = "message.apply_receipt"
 
 
@@ -59,6 +61,8 @@ QUEUES: dict[str, Queue] = {
     Name.RELEASE_UNDELIVERABLE: Queue.BOOKINGS,
     # A message's own urgency may put its delivery on another queue; see models/message.py.
     Name.DELIVER_MESSAGE: Queue.DELIVERY,
+    Name.SETTLE_MESSAGE: Queue.DELIVERY,
+    Name.POLL_MESSAGE: Queue.DELIVERY,
     Name.APPLY_RECEIPT: Queue.WEBHOOKS,
 }
 """Where each job is done unless the one who enqueues it says otherwise."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Json, enum_of
@@ -25,6 +25,7 @@ class Kind(StrEnum):
     """Every kind of message, named as the folder of its words is."""
 
     BOOKING_CODE = "booking_code"
+    VERIFICATION_CODE = "verification_code"
     BOOKING_CONFIRMED = "booking_confirmed"
     BOOKING_CONFIRMED_SAME_DAY = "booking_confirmed_same_day"
     BOOKING_CHANGED = "booking_changed"
@@ -38,6 +39,11 @@ class Kind(StrEnum):
     SHOP_BOOKING_CANCELLED = "shop_booking_cancelled"
     SHOP_DAY_LIST = "shop_day_list"
     SHOP_DAY_FIXED = "shop_day_fixed"
+    SHOP_CUSTOMER_UNREACHABLE = "shop_customer_unreachable"
+
+
+CODES = frozenset({Kind.BOOKING_CODE, Kind.VERIFICATION_CODE})
+"""What somebody waits for at a screen: it goes before everything else."""
 
 
 class WhenUnknown(StrEnum):
@@ -58,12 +64,14 @@ class Nature:
         queue: where its delivery is done; a flood of one must not delay another.
         true_while: the booking's states in which the message still tells the truth; None: always.
         bound_to_revision: whether a change of the booking makes it untrue.
+        keeps_quiet: whether it waits for the morning rather than ring at night.
     """
 
     queue: Queue
     when_unknown: WhenUnknown
     true_while: frozenset[Status] | None = None
     bound_to_revision: bool = False
+    keeps_quiet: bool = False
 
 
 _LIVE = frozenset({Status.CONFIRMED, Status.IN_CALL})
@@ -74,6 +82,7 @@ _NOTICE = Nature(Queue.DELIVERY, WhenUnknown.AT_MOST_ONCE)
 NATURES: Mapping[Kind, Nature] = MappingProxyType(
     {
         Kind.BOOKING_CODE: Nature(Queue.CODES, WhenUnknown.ASK_AGAIN, frozenset({Status.HELD})),
+        Kind.VERIFICATION_CODE: Nature(Queue.CODES, WhenUnknown.ASK_AGAIN),
         Kind.BOOKING_CONFIRMED: _ANSWER,
         Kind.BOOKING_CONFIRMED_SAME_DAY: _ANSWER,
         Kind.BOOKING_CHANGED: _ANSWER,
@@ -81,7 +90,11 @@ NATURES: Mapping[Kind, Nature] = MappingProxyType(
         Kind.BOOKING_CANCELLED: _ENDING,
         Kind.BOOKING_WITHDRAWN: _ENDING,
         Kind.BOOKING_REMINDER_EVE: Nature(
-            Queue.DELIVERY, WhenUnknown.AT_MOST_ONCE, frozenset({Status.CONFIRMED}), bound_to_revision=True
+            Queue.DELIVERY,
+            WhenUnknown.AT_MOST_ONCE,
+            frozenset({Status.CONFIRMED}),
+            bound_to_revision=True,
+            keeps_quiet=True,
         ),
         Kind.BOOKING_REMINDER_DAY: Nature(Queue.BOOKINGS, WhenUnknown.AT_MOST_ONCE, _LIVE, bound_to_revision=True),
         Kind.SHOP_BOOKING_NEW: _NOTICE,
@@ -89,8 +102,13 @@ NATURES: Mapping[Kind, Nature] = MappingProxyType(
         Kind.SHOP_BOOKING_CANCELLED: _NOTICE,
         Kind.SHOP_DAY_LIST: _NOTICE,
         Kind.SHOP_DAY_FIXED: _NOTICE,
+        Kind.SHOP_CUSTOMER_UNREACHABLE: _NOTICE,
     }
 )
+
+
+POLL_AFTER = timedelta(minutes=10)
+"""A message without a final report is asked after so long: reports may be lost, and are repeated once at most."""
 
 
 class State(StrEnum):
@@ -180,10 +198,32 @@ class Message(Base):
         facts: what its words need besides the rows: instants and numbers, never personal data.
         once_key: at most one message bears it: what makes "one confirmation per revision" true in the database.
         expires_at: exclusive end of its use; afterwards it is not sent.
+        next_poll_at: when the vendor is asked, if no report has told how it ended.
     """
 
     __tablename__ = "messages"
-    __table_args__ = (Index("ix_messages_booking", "booking_id"),)
+    __table_args__ = (
+        Index("ix_messages_booking", "booking_id"),
+        Index(
+            "ix_messages_queued",
+            "channel",
+            "shop_id",
+            postgresql_where=text("state = 'queued'"),
+            sqlite_where=text("state = 'queued'"),
+        ),
+        Index(
+            "ix_messages_unknown",
+            "created_at",
+            postgresql_where=text("state = 'unknown'"),
+            sqlite_where=text("state = 'unknown'"),
+        ),
+        Index(
+            "ix_messages_to_poll",
+            "next_poll_at",
+            postgresql_where=text("next_poll_at IS NOT NULL"),
+            sqlite_where=text("next_poll_at IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[Kind] = mapped_column(enum_of(Kind))
@@ -201,6 +241,7 @@ class Message(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    next_poll_at: Mapped[datetime | None]
 
     @property
     def nature(self) -> Nature:
@@ -216,23 +257,34 @@ class Message(Base):
             nature.bound_to_revision and booking.revision != self.revision
         )
 
-    def begin(self, *, now: datetime, booking: Booking | None) -> bool:
-        """Claim it for sending; False when it ends here instead, as voided or expired.
-
-        Raises:
-            IllegalMove: it is not queued.
-        """
+    def is_wanted(self, *, now: datetime, booking: Booking | None) -> bool:
+        """Whether it is still to be sent; if it is queued and no longer helps, it ends here, as voided or expired."""
         if self.state is not State.QUEUED:
-            raise IllegalMove(message_id=self.id, state=self.state)
+            return False
         if not self.is_true_of(booking):
             self._end(State.VOIDED, now, "booking_moved_on")
             return False
         if now >= self.expires_at:
             self._end(State.EXPIRED, now, "too_late_to_help")
             return False
+        return True
+
+    def begin(self) -> None:
+        """Claim it for sending.
+
+        Raises:
+            IllegalMove: it is not queued.
+        """
         self._move(State.SENDING)
         self.tries += 1
-        return True
+
+    def give_up(self, because: str, *, now: datetime) -> None:
+        """End it unsent, for a reason that lies with us or with the address.
+
+        Raises:
+            IllegalMove: it is not queued or unknown.
+        """
+        self._end(State.FAILED, now, because)
 
     def void(self, *, now: datetime) -> None:
         """The booking moved on before it was sent. What is being sent just now cannot be recalled."""
@@ -247,6 +299,7 @@ class Message(Base):
             case Accepted():
                 self._move(State.SENT)
                 self.because = None
+                self.next_poll_at = now + POLL_AFTER
             case Refused(code=code):
                 self._end(State.FAILED, now, code)
             case TryLater(code=code):
@@ -266,10 +319,44 @@ class Message(Base):
         if fact not in MOVES[self.state] or fact is State.QUEUED:
             return False
         if fact in TERMINAL:
+            self.next_poll_at = None
             self._end(fact, now, because)
         else:
             self._move(fact)
         return True
+
+    def settle_unfound(self, *, now: datetime) -> bool:
+        """Nobody can find out whether it was sent: do what its kind says. True if a person has to decide.
+
+        It is not sent again by itself in any case: what is a code is asked for again, what is a reminder was sent at
+        most once, and the rest is on a person's list.
+        """
+        if self.state is not State.UNKNOWN:
+            return False
+        if self.nature.when_unknown is WhenUnknown.A_PERSON_DECIDES:
+            return True
+        self._end(State.FAILED, now, "never_known")
+        return False
+
+    def decide_to_resend(self) -> None:
+        """A person decided that it was not sent: it may be tried again.
+
+        Raises:
+            IllegalMove: its outcome is not unknown.
+        """
+        if self.state is not State.UNKNOWN:
+            raise IllegalMove(message_id=self.id, message_state=self.state)
+        self._move(State.QUEUED)
+
+    def decide_to_close(self, *, arrived: bool, now: datetime) -> None:
+        """A person found out, or lets it be: it is not sent again.
+
+        Raises:
+            IllegalMove: its outcome is not unknown.
+        """
+        if self.state is not State.UNKNOWN:
+            raise IllegalMove(message_id=self.id, message_state=self.state)
+        self._end(State.DELIVERED if arrived else State.FAILED, now, "a_person_decided")
 
     def _end(self, to: State, now: datetime, because: str | None) -> None:
         self._move(to)
@@ -278,7 +365,7 @@ class Message(Base):
 
     def _move(self, to: State) -> None:
         if to not in MOVES[self.state]:
-            raise IllegalMove(message_id=self.id, state=self.state)
+            raise IllegalMove(message_id=self.id, message_state=self.state)
         self.state = to
 
 
@@ -294,6 +381,7 @@ class Attempt(Base):
     """
 
     __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_vendor", "vendor", "started_at"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id"), index=True)
@@ -339,3 +427,16 @@ class Receipt(Base):
     code: Mapped[str | None] = mapped_column(String(64))
     received_at: Mapped[datetime]
     applied_at: Mapped[datetime | None]
+
+
+class MessageDecision(Base):
+    """What a person decided about a message whose outcome nobody could find out, and why. Append-only."""
+
+    __tablename__ = "message_decisions"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id"), index=True)
+    decision: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(200))
+    decided_by: Mapped[str] = mapped_column(String(64))
+    decided_at: Mapped[datetime]

@@ -5,9 +5,10 @@ A code is derived from the row's id, purpose and generation, so neither the row 
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, enum_of
@@ -25,13 +26,20 @@ class Purpose(StrEnum):
     """What a code is good for; a code for one purpose proves nothing for another."""
 
     BOOKING = "booking"
+    ALONE = "alone"
+    """For another system's own purpose."""
 
 
 class Verification(Base):
     """One contact being proven for one purpose.
 
     Attributes:
-        subject_id: what the proof is for; the booking, for a booking.
+        subject_id: what the proof is for; the booking, for a booking; itself, if it stands alone.
+        customer_id: whose contact is proven.
+        api_key_id: the caller that asked for a proof that stands alone.
+        contact_digest: the contact over all shops, for caps on codes and tries.
+        prefix_digest: the beginning of the phone number, for telling toll fraud; None for mail and test numbers.
+        page_host: the host of the page that asks for the code, for phones that fill it in.
         generation: counts new codes; a code of an older generation is wrong.
         sends: how many times a code was sent, the first included.
         attempts: codes tried, counted before they are compared, over all generations.
@@ -48,6 +56,12 @@ class Verification(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     purpose: Mapped[Purpose] = mapped_column(enum_of(Purpose))
     subject_id: Mapped[UUID]
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customers.id"))
+    api_key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"))
+    language: Mapped[str] = mapped_column(String(8))
+    contact_digest: Mapped[str] = mapped_column(String(64))
+    prefix_digest: Mapped[str | None] = mapped_column(String(64))
+    page_host: Mapped[str | None] = mapped_column(String(253))
     channel: Mapped[Channel] = mapped_column(enum_of(Channel))
     generation: Mapped[int]
     sends: Mapped[int]
@@ -58,29 +72,23 @@ class Verification(Base):
     verified_at: Mapped[datetime | None]
 
     @classmethod
-    def begin(
-        cls,
-        *,
-        verification_id: UUID,
-        purpose: Purpose,
-        subject_id: UUID,
-        channel: Channel,
-        now: datetime,
-        life: timedelta,
-        cap: timedelta,
-    ) -> "Verification":
-        """Return a fresh proof whose first code is being sent now."""
+    def begin(cls, *, now: datetime, life: timedelta, cap: timedelta, **columns: Any) -> "Verification":
+        """Return a fresh proof whose first code is being sent now.
+
+        Args:
+            now: when the request was received.
+            life: of the code.
+            cap: how long resends may keep it alive.
+            columns: whose contact, for what.
+        """
         return cls(
-            id=verification_id,
-            purpose=purpose,
-            subject_id=subject_id,
-            channel=channel,
             generation=1,
             sends=1,
             attempts=0,
             last_sent_at=now,
             expires_at=now + min(life, cap),
             cap_at=now + max(life, cap),
+            **columns,
         )
 
     def resend(self, *, received_at: datetime, life: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""Sending messages and applying what the vendors report. One attempt per call, no transaction across a call."""
+"""Sending messages: one attempt a call, no transaction across it. What cannot go now waits as a due job."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,18 +8,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.booking import Booking
-from models.customer import Channel
 from models.job import Name
-from models.message import Answer, Attempt, Kind, Message, Receipt, Refused, State, TryLater, Unknown
-from worker.chance import jitter, new_id
+from models.message import Answer, Attempt, Message, Refused, TryLater, Unknown
+from worker import carriers, postponing, settling
+from worker.chance import new_id
 from worker.clock import unix_ms
-from worker.composing import compose
-from worker.jobs import enqueue, job, outside_job
+from worker.dispatching import End, Go, Wait, decide
+from worker.jobs import enqueue, outside_job
 from worker.settings import settings
-from worker.vendors import OutgoingMail, OutgoingSms, vendor_for
-
-_LONGEST_PAUSE = timedelta(minutes=5)
-_DID_NOT_ARRIVE = frozenset({State.UNDELIVERED, State.FAILED})
+from worker.vendors import Outgoing, vendor_named
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,8 +25,8 @@ class Plan:
 
     message_id: UUID
     attempt_id: UUID
-    channel: Channel
-    outgoing: OutgoingSms | OutgoingMail
+    carrier: str
+    outgoing: Outgoing
 
 
 @outside_job(
@@ -40,67 +37,58 @@ class DeliverMessage:
     """Hand one message to a vendor."""
 
     def claim(self, session: Session, now: datetime, message_id: UUID) -> Plan | None:
-        """Ask the booking once more, and open an attempt; None if the message ends here instead."""
+        """Ask the booking once more, and open an attempt; None if the message ends or waits instead."""
         message, booking = _with_booking(session, message_id)
-        if message.state is not State.QUEUED or not message.begin(now=now, booking=booking):
+        if not message.is_wanted(now=now, booking=booking):
             return None
-        vendor = vendor_for(message.channel)
-        attempt = Attempt(id=new_id(unix_ms()), message_id=message.id, vendor=vendor.name, started_at=now)
-        session.add(attempt)
-        outgoing = compose(session, message, booking, attempt.id, now=now)
-        return Plan(message.id, attempt.id, message.channel, outgoing)
+        attempt_id = new_id(unix_ms())
+        match decide(session, message, booking, attempt_id, now=now):
+            case Wait(until):
+                _deliver_later(session, message, until)
+            case End(because):
+                message.give_up(because, now=now)
+                settling.cannot_be_reached(session, message, now=now)
+            case Go(carrier, outgoing):
+                message.begin()
+                session.add(Attempt(id=attempt_id, message_id=message.id, vendor=carrier, started_at=now))
+                return Plan(message.id, attempt_id, carrier, outgoing)
+        return None
 
     def call(self, plan: Plan) -> Answer:
         """Call the vendor; it answers with a value, whatever happens."""
-        return vendor_for(plan.channel).send(plan.outgoing)
+        return vendor_named(plan.carrier).send(plan.outgoing)
 
     def record(self, session: Session, now: datetime, plan: Plan, result: Answer) -> None:
         """Write down the answer; what was provably not sent is tried again after a pause."""
         message = _locked(session, plan.message_id)
         session.get_one(Attempt, plan.attempt_id).record(result, now=now)
         message.record(result, now=now)
-        if isinstance(result, Refused) and not result.operator:
-            _release_if_code(session, message)
-        if isinstance(result, TryLater):
-            pause = result.after or _pause(message.tries)
-            enqueue(
-                session,
-                Name.DELIVER_MESSAGE,
-                due_at=now + pause,
-                queue=message.nature.queue,
-                message_id=message.id,
-            )
+        carriers.heard(session, plan.carrier, result, now=now)
+        match result:
+            case Refused() if not result.operator:
+                settling.silence(session, message, result.code, attempt_id=plan.attempt_id, now=now)
+                settling.cannot_be_reached(session, message, now=now)
+            case TryLater():
+                _deliver_later(session, message, now + (result.after or postponing.after_failure(message.tries)))
+            case Unknown():
+                settling.look_later(session, message, now=now)
+            case _:
+                pass
 
     def lost(self, session: Session, now: datetime, message_id: UUID) -> None:
         """Nobody knows whether the vendor took it. Nothing is sent again until somebody does."""
         message = _locked(session, message_id)
-        message.record(Unknown("no_answer_recorded"), now=now)
+        unheard = Unknown("no_answer_recorded")
+        message.record(unheard, now=now)
         open_attempts = select(Attempt).where(Attempt.message_id == message_id, Attempt.answer.is_(None))
         for attempt in session.scalars(open_attempts):
-            attempt.record(Unknown("no_answer_recorded"), now=now)
-
-
-@job(Name.APPLY_RECEIPT)
-def apply_receipt(session: Session, now: datetime, receipt_id: int) -> None:
-    """Apply one stored fact to its message, if it still tells something new."""
-    receipt = session.get_one(Receipt, receipt_id)
-    attempt = session.get(Attempt, receipt.attempt_id) if receipt.attempt_id else None
-    if attempt is not None and receipt.fact is not None:
-        attempt.reference = attempt.reference or receipt.reference
-        message = _locked(session, attempt.message_id)
-        if message.learn(receipt.fact, now=now, because=receipt.code) and receipt.fact in _DID_NOT_ARRIVE:
-            _release_if_code(session, message)
-    receipt.applied_at = now
-
-
-def _release_if_code(session: Session, message: Message) -> None:
-    """A code that cannot arrive will not be entered: the slot need not wait for it."""
-    if message.kind is Kind.BOOKING_CODE and message.booking_id is not None:
-        enqueue(session, Name.RELEASE_UNDELIVERABLE, booking_id=message.booking_id)
+            attempt.record(unheard, now=now)
+            carriers.heard(session, attempt.vendor, unheard, now=now)
+        settling.look_later(session, message, now=now)
 
 
 def _locked(session: Session, message_id: UUID) -> Message:
-    return session.get_one(Message, message_id, with_for_update=True)
+    return session.get_one(Message, message_id, with_for_update=True, populate_existing=True)
 
 
 def _with_booking(session: Session, message_id: UUID) -> tuple[Message, Booking | None]:
@@ -110,7 +98,5 @@ def _with_booking(session: Session, message_id: UUID) -> tuple[Message, Booking 
     return _locked(session, message_id), booking
 
 
-def _pause(tries: int) -> timedelta:
-    """Full jitter over a doubling ceiling, but at least a second."""
-    ceiling = min(_LONGEST_PAUSE, timedelta(seconds=2 ** min(tries, 9)))
-    return max(timedelta(seconds=1), timedelta(seconds=jitter(ceiling.total_seconds())))
+def _deliver_later(session: Session, message: Message, at: datetime) -> None:
+    enqueue(session, Name.DELIVER_MESSAGE, due_at=at, queue=message.nature.queue, message_id=message.id)

@@ -21,7 +21,7 @@ from models.job import Name
 from models.shop import Shop
 from models.terms import TermsDocument, consents_to, governing
 from models.verification import Purpose, Verification
-from worker import codes, slots
+from worker import codes, slots, verifications
 from worker.chance import new_id
 from worker.clock import unix_ms
 from worker.customers import Contact, customer_at
@@ -47,6 +47,7 @@ class Wish:
     entry_point: EntryPoint | None = None
     item_codes: Sequence[str] = field(default=())
     customer_ip: str | None = None
+    caller: str = "pages"
 
 
 def shop_open(session: Session, shop_id: str) -> Shop:
@@ -73,6 +74,7 @@ def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
         ShopClosed: see `shop_open`.
         SlotUnknown: the calendar has no such slot, or it is not open for acceptance.
         SlotTaken: all seats are claimed.
+        TooManyRequests: a cap on codes is reached.
     """
     shop = shop_open(session, wish.shop_id)
     slot = _bookable(shop, wish.starts_at, received_at)
@@ -81,15 +83,16 @@ def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
     if (same := _live(session, live_index, received_at)) is not None:
         return same
     booking_id = new_id(unix_ms())
-    life, cap = timedelta(minutes=shop.code_minutes), timedelta(minutes=shop.hold_cap_minutes)
-    verification = Verification.begin(
-        verification_id=new_id(unix_ms()),
-        purpose=Purpose.BOOKING,
-        subject_id=booking_id,
-        channel=wish.contact.channel,
-        now=received_at,
-        life=life,
-        cap=cap,
+    verification = verifications.begin(
+        session,
+        shop,
+        customer,
+        wish.contact,
+        language=wish.language,
+        received_at=received_at,
+        network=wish.customer_ip,
+        caller=wish.caller,
+        booking_id=booking_id,
     )
     booking = Booking(
         id=booking_id,
@@ -125,7 +128,7 @@ def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
         raise SlotTaken(shop_id=shop.id, starts_at=slot.starts_at)
     booking.seat = seat
     booking.note("held", at=received_at, actor="customer")
-    enqueue(session, Name.DISPATCH_CODE, verification_id=verification.id, number=verification.sends)
+    verifications.owe_code(session, verification)
     _set_hold_timer(session, booking)
     return booking
 
@@ -141,13 +144,13 @@ def resend_code(session: Session, booking: Booking, *, received_at: datetime) ->
         raise IllegalMove(booking_id=booking.id, booking_status=booking.status)
     shop = session.get_one(Shop, booking.shop_id)
     verification = verification_of(session, booking)
-    verification.resend(received_at=received_at, life=timedelta(minutes=shop.code_minutes))
+    life = timedelta(minutes=shop.code_minutes)
+    verifications.send_again(session, verification, life=life, received_at=received_at)
     booking.extend_hold(verification.expires_at, at=received_at)
     if not slots.keep(session, booking.id, until=booking.hold_expires_at):
         raise HoldEnded(booking_id=booking.id)
     drop_timers(session, booking.id)
     _set_hold_timer(session, booking)
-    enqueue(session, Name.DISPATCH_CODE, verification_id=verification.id, number=verification.sends)
     return verification
 
 
@@ -155,7 +158,7 @@ def enter_code(session: Session, booking: Booking, given: str, *, received_at: d
     """Judge a code. Returns a refusal instead of raising it: what was counted must be committed with it.
 
     Returns:
-        None when the booking is complete, now or before; CodeWrong, CodeExhausted or HoldEnded otherwise.
+        None when the booking is complete, now or before; else CodeWrong, CodeExhausted, HoldEnded, TooManyRequests.
 
     Raises:
         IllegalMove: the booking is past being completed and this is not the code that completed it.
@@ -163,19 +166,15 @@ def enter_code(session: Session, booking: Booking, given: str, *, received_at: d
     verification = verification_of(session, booking)
     if booking.status is not Status.HELD:
         return _replayed(booking, verification, given)
-    try:
-        verification.count_attempt(received_at=received_at)
-    except (HoldEnded, CodeExhausted) as refusal:
-        return refusal
-    if not codes.matches(verification, given):
-        if verification.is_exhausted:
+    refusal = verifications.judge(session, verification, given, received_at=received_at)
+    if refusal is not None:
+        if isinstance(refusal, CodeExhausted):
             release(session, booking, Released.ATTEMPTS, now=received_at)
-            return CodeExhausted(booking_id=booking.id)
-        return CodeWrong(booking_id=booking.id, attempts_left=verification.attempts_left)
+        return refusal
     if not slots.keep(session, booking.id, until=None):
+        verification.verified_at = None
         return HoldEnded(booking_id=booking.id)
     booking.complete(received_at=received_at)
-    verification.verified_at = received_at
     _stamp_consent(session, booking, at=received_at)
     drop_timers(session, booking.id)
     _set_timers(session, booking, now=received_at)

@@ -17,6 +17,7 @@ from models.customer import Channel, Customer
 from models.message import Kind, Message
 from models.shop import Shop
 from models.terms import Party, TermsDocument, governing
+from models.verification import Verification
 from worker import calendar_file, codes, links
 from worker.bookings import verification_of
 from worker.customers import address_of
@@ -25,6 +26,7 @@ from worker.vendors import Attachment, OutgoingMail, OutgoingSms
 from worker.video import video_provider
 from worker.wording import (
     BookingWords,
+    CodeWords,
     DayListEntry,
     DayListWords,
     Rendered,
@@ -46,7 +48,7 @@ _DAY_LISTS = frozenset({Kind.SHOP_DAY_LIST, Kind.SHOP_DAY_FIXED})
 
 
 def compose(
-    session: Session, message: Message, booking: Booking | None, attempt_id: UUID, *, now: datetime
+    session: Session, message: Message, booking: Booking | None, attempt_id: UUID, *, carrier: str, now: datetime
 ) -> OutgoingSms | OutgoingMail:
     """Return the message as the vendor gets it.
 
@@ -61,16 +63,30 @@ def compose(
         )
         rendered = render(message.kind, channel="mail", language=message.language, words=words)
         return _mail(message, attempt_id, shop.notice_email, rendered, ())
-    if booking is None:
-        raise LookupError("a message to a customer without a booking")
     address = address_of(session, session.get_one(Customer, message.customer_id))
-    words = _booking_words(session, message, booking, shop, now=now)
-    rendered = render(message.kind, channel=message.channel.value, language=message.language, words=words)
+    words = (
+        _code_words(session, message, shop, now=now)
+        if booking is None
+        else _booking_words(session, message, booking, shop, now=now)
+    )
+    rendered = render(
+        message.kind,
+        channel=message.channel.value,
+        language=message.language,
+        words=words,
+        with_urls=_carries_urls(message.channel, carrier),
+    )
     if message.channel is Channel.SMS:
         left = int((message.expires_at - now).total_seconds())
         return OutgoingSms(attempt_id, message.id, address, rendered.text, valid_seconds=left)
-    return _mail(
-        message, attempt_id, address, rendered, _calendar(message, booking, shop, address=address, words=words, now=now)
+    files = () if booking is None else _calendar(message, booking, shop, address=address, words=words, now=now)
+    return _mail(message, attempt_id, address, rendered, files)
+
+
+def _carries_urls(channel: Channel, carrier: str) -> bool:
+    """Whether texts may hold URLs: some SMS routes drop those that do."""
+    return channel is Channel.MAIL or any(
+        account.urls_ok for account in settings().sms_carriers if account.name == carrier
     )
 
 
@@ -89,8 +105,6 @@ def _booking_words(
     is_code = message.kind is Kind.BOOKING_CODE
     live = booking.status in {Status.CONFIRMED, Status.IN_CALL}
     before = message.facts.get("before")
-    # A code sent at once still says the whole ten minutes; the claim on the slot outlives the hold by this grace.
-    minutes_left = max(1, int((message.expires_at - now + GRACE) / timedelta(minutes=1)))
     opens = (booking.starts_at - booking.entry_opens_at) / timedelta(minutes=1)
     return BookingWords.of(
         language=message.language,
@@ -108,7 +122,7 @@ def _booking_words(
         deadline_at=booking.change_deadline_at,
         old_starts_at=datetime.fromtimestamp(before, tz=booking.starts_at.tzinfo) if before else None,
         code=codes.code(verification_of(session, booking)) if is_code else None,
-        code_minutes=minutes_left if is_code else None,
+        code_minutes=_minutes_left(message, now) if is_code else None,
         page_host=settings().public_host,
         call_url=links.call_url(booking, Side.CUSTOMER) if live else None,
         page_url=links.booking_page_url(booking) if not is_code else None,
@@ -116,6 +130,30 @@ def _booking_words(
         device_check_url=links.device_check_url(),
         rebook_url=links.shop_page_url(shop),
     ).words()
+
+
+def _code_words(session: Session, message: Message, shop: Shop, *, now: datetime) -> Mapping[str, object]:
+    """Return what a code says that is for no booking."""
+    verification = session.get_one(Verification, UUID(message.facts["verification_id"]))
+    terms_url, provider_terms_url = terms_urls(session, now)
+    words: Mapping[str, object] = CodeWords(
+        shop_short=shop.short_name,
+        shop_name=shop.name(message.language),
+        contact_url=shop.contact_url,
+        privacy_url=shop.privacy_url,
+        terms_url=terms_url,
+        provider_terms_url=provider_terms_url,
+        provider_name=video_provider().display_name,
+        code=codes.code(verification),
+        code_minutes=_minutes_left(message, now),
+        page_host=verification.page_host or settings().public_host,
+    ).words()
+    return words
+
+
+def _minutes_left(message: Message, now: datetime) -> int:
+    # A code sent at once still says the whole ten minutes; the claim on the slot outlives the hold by this grace.
+    return max(1, int((message.expires_at - now + GRACE) / timedelta(minutes=1)))
 
 
 def _notice_words(message: Message, booking: Booking | None, shop: Shop) -> Mapping[str, object]:
@@ -195,7 +233,8 @@ def _calendar(
         ends_at=booking.ends_at,
         summary=said.summary,
         description=said.description,
-        organizer=calendar_file.Mailbox(settings().sendgrid_sender, shop.name(message.language)),
+        # One and the same in every file of a booking, whichever account carries it.
+        organizer=calendar_file.Mailbox(settings().mail_carriers[0].sender, shop.name(message.language)),
         attendee=calendar_file.Mailbox(address),
     )
     if cancelled:

@@ -8,10 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.booking import Booking
-from models.customer import Channel
+from models.customer import Channel, Customer
 from models.job import Name
 from models.message import NATURES, Kind, Message, State
 from models.shop import Shop
+from models.verification import Verification
 from worker.chance import new_id
 from worker.clock import unix_ms
 from worker.database import insert_new
@@ -52,6 +53,33 @@ def tell_customer(
         revision=booking.revision,
         expires_at=expires_at,
         facts=dict(facts or {}),
+    )
+
+
+def tell_contact(session: Session, verification: Verification, kind: Kind, *, now: datetime, part: str) -> bool:
+    """Owe a contact that is being proven, for no booking, one message; False if it was owed already.
+
+    Args:
+        session: the transaction that makes the message necessary.
+        verification: what it is for; the message is of no use when its code is not.
+        kind: what is said.
+        now: business time.
+        part: tells apart the codes that were asked for.
+    """
+    customer = session.get_one(Customer, verification.customer_id)
+    return _owe(
+        session,
+        kind,
+        once_key=f"{kind}:{verification.id}:{part}",
+        now=now,
+        channel=verification.channel,
+        language=verification.language,
+        shop_id=customer.shop_id,
+        customer_id=customer.id,
+        booking_id=None,
+        revision=None,
+        expires_at=verification.expires_at,
+        facts={"verification_id": str(verification.id)},
     )
 
 

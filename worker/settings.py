@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -23,6 +23,53 @@ class Environment(StrEnum):
     DEVELOPMENT = "development"
     TEST = "test"
     PRODUCTION = "production"
+
+
+class _Account(BaseModel):
+    """One account at a vendor. Several of a channel share its messages.
+
+    Attributes:
+        name: how attempts, receipts and operators name it, for ever.
+        share: its part of the channel's messages while all accounts are well.
+        requests_per_second: how fast it may be called, by all workers together.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    api_url: str
+    share: float = Field(1.0, gt=0, le=1000)
+    requests_per_second: float = Field(100.0, gt=0)
+
+
+class SmsAccount(_Account):
+    """A Twilio account.
+
+    Attributes:
+        sender: a number (`+…`), a Messaging Service (`MG…`) or an alphanumeric sender.
+        segments_per_second: how fast its sender may send, in segments.
+        urls_ok: whether its route carries texts with URLs; if not, they are said without.
+    """
+
+    account_sid: str
+    auth_token: SecretStr
+    sender: str
+    segments_per_second: float = Field(100.0, gt=0)
+    urls_ok: bool = True
+
+
+class MailAccount(_Account):
+    """A SendGrid account.
+
+    Attributes:
+        webhook_key: its public verification key (base64 DER); empty: every event is refused.
+        has_activity: whether the account has the Email Activity Feed, in which lost answers can be looked up.
+    """
+
+    api_key: SecretStr
+    sender: str
+    webhook_key: str = ""
+    has_activity: bool = False
 
 
 class Settings(BaseSettings):
@@ -81,6 +128,17 @@ class Settings(BaseSettings):
     sendgrid_webhook_key: str = Field(
         "", description="SendGrid's public verification key (base64 DER); empty: every event is refused."
     )
+    sms_accounts: tuple[SmsAccount, ...] = Field(
+        (),
+        description="JSON list of Twilio accounts that share the SMS, instead of the one of `TWILIO_…`.",
+    )
+    mail_accounts: tuple[MailAccount, ...] = Field(
+        (),
+        description="JSON list of SendGrid accounts that share the mail, instead of the one of `SENDGRID_…`.",
+    )
+    sms_segments_alarm: int = Field(
+        10_000, gt=0, description="So many SMS segments a day to one account raise an alarm in the log."
+    )
     vendor_connect_seconds: float = Field(3.0, gt=0, description="How long a connection to a vendor may take.")
     vendor_read_seconds: float = Field(
         30.0, gt=0, description="How long a vendor's answer may take; after it the outcome is unknown."
@@ -116,7 +174,7 @@ class Settings(BaseSettings):
         defaults = type(self).model_fields
         wrong = [
             name.upper()
-            for name in ("secret_key", "seal_keys", "twilio_auth_token", "sendgrid_api_key")
+            for name in ("secret_key", "seal_keys", *self._single_accounts())
             if getattr(self, name) == defaults[name].default
         ]
         if not self.database_url.startswith("postgresql"):
@@ -128,20 +186,58 @@ class Settings(BaseSettings):
         if urlsplit(self.public_url).scheme != "https":
             wrong.append("PUBLIC_URL (https)")
         wrong += [
-            f"{name.upper()} (https: the sandbox is not for production)"
-            for name in ("twilio_api_url", "sendgrid_api_url")
-            if urlsplit(getattr(self, name)).scheme != "https"
+            f"the API URL of {account.name} (https: the sandbox is not for production)"
+            for account in (*self.sms_carriers, *self.mail_carriers)
+            if urlsplit(account.api_url).scheme != "https"
         ]
-        if not self.sendgrid_webhook_key:
-            wrong.append("SENDGRID_WEBHOOK_KEY")
+        wrong += [f"the webhook key of {account.name}" for account in self.mail_carriers if not account.webhook_key]
         if wrong:
             raise ValueError("production refuses development defaults; set: " + ", ".join(sorted(wrong)))
         return self
+
+    def _single_accounts(self) -> tuple[str, ...]:
+        """The secrets of the accounts that are used because no list names others."""
+        return (() if self.sms_accounts else ("twilio_auth_token",)) + (
+            () if self.mail_accounts else ("sendgrid_api_key",)
+        )
 
     @model_validator(mode="after")
     def _refuse_broken_keys(self) -> Self:
         _ = self.seal_ring
         return self
+
+    @model_validator(mode="after")
+    def _refuse_equal_names(self) -> Self:
+        names = [account.name for account in (*self.sms_carriers, *self.mail_carriers)]
+        if len(set(names)) != len(names):
+            raise ValueError("SMS_ACCOUNTS and MAIL_ACCOUNTS: each account needs a name of its own")
+        return self
+
+    @property
+    def sms_carriers(self) -> tuple[SmsAccount, ...]:
+        """The accounts that SMS go through; the one of `TWILIO_…` unless several are named."""
+        return self.sms_accounts or (
+            SmsAccount(
+                name="twilio",
+                api_url=self.twilio_api_url,
+                account_sid=self.twilio_account_sid,
+                auth_token=self.twilio_auth_token,
+                sender=self.twilio_sender,
+            ),
+        )
+
+    @property
+    def mail_carriers(self) -> tuple[MailAccount, ...]:
+        """The accounts that mail goes through; the one of `SENDGRID_…` unless several are named."""
+        return self.mail_accounts or (
+            MailAccount(
+                name="sendgrid",
+                api_url=self.sendgrid_api_url,
+                api_key=self.sendgrid_api_key,
+                sender=self.sendgrid_sender,
+                webhook_key=self.sendgrid_webhook_key,
+            ),
+        )
 
     @property
     def seal_ring(self) -> Mapping[str, bytes]:

@@ -4,11 +4,14 @@ from alembic import context
 
 import models.access
 import models.booking
+import models.carrier
 import models.clock
 import models.customer
 import models.job
+import models.limit
 import models.message
 import models.shop
+import models.suppression
 import models.terms
 import models.verification  # noqa: F401 - every table must be known
 from models.base import Base, Instant, Json

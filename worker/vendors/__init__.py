@@ -7,10 +7,10 @@ and which failures prove that nothing was sent; it refuses to know messages, boo
 import os
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from models.customer import Channel
 from models.message import Answer, State
 from worker.settings import Settings, settings
 
@@ -87,6 +87,32 @@ class ReceiptFact:
     code: str | None
 
 
+@dataclass(frozen=True)
+class Found:
+    """The vendor has the message.
+
+    Attributes:
+        state: what it says of it; SENT at least, since it took it.
+    """
+
+    reference: str
+    state: State
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class NotThere:
+    """The vendor lists its messages and this is none of them."""
+
+
+@dataclass(frozen=True)
+class CannotTell:
+    """The vendor did not say, or says nothing of the kind."""
+
+
+Finding = Found | NotThere | CannotTell
+
+
 class Vendor(Protocol):
     """Somebody who carries messages of one channel."""
 
@@ -101,39 +127,73 @@ class Vendor(Protocol):
             TypeError: it is not a message of this vendor's channel.
         """
 
+    def look_up(self, reference: str) -> Finding:
+        """Ask what became of a message whose reference is known."""
+
+    def search(self, *, attempt_id: UUID, to: str, since: datetime, until: datetime, known: frozenset[str]) -> Finding:
+        """Look for a message whose answer was lost.
+
+        Args:
+            attempt_id: ours, where the vendor lets one search for it.
+            to: the recipient.
+            since: made no earlier than this.
+            until: made no later than this.
+            known: references that belong to other attempts.
+        """
+
 
 class _Held(threading.local):
     """The vendors of one thread: their connections are not for sharing."""
 
     def __init__(self) -> None:
         self.made_for: tuple[int, Settings] | None = None
-        self.vendors: dict[Channel, Vendor] = {}
+        self.vendors: dict[str, Vendor] = {}
 
 
 _held = _Held()
 
 
-def vendor_for(channel: Channel) -> Vendor:
-    """Return who carries messages of `channel`, made on first use: per process, after any fork, and per thread."""
+def vendor_named(name: str) -> Vendor:
+    """Return the account of this name, made on first use: per process, after any fork, and per thread.
+
+    Raises:
+        LookupError: the settings name no such account.
+    """
     # A forked child must not talk on its parent's connections, nor a test on those of older settings.
     owner = (os.getpid(), settings())
     made_for = _held.made_for
     if made_for is None or made_for[0] != owner[0] or made_for[1] is not owner[1]:
         _held.made_for, _held.vendors = owner, {}
-    if channel not in _held.vendors:
-        _held.vendors[channel] = _make(channel)
-    return _held.vendors[channel]
+    if name not in _held.vendors:
+        _held.vendors[name] = _make(name)
+    return _held.vendors[name]
 
 
-def _make(channel: Channel) -> Vendor:
+def _make(name: str) -> Vendor:
     # Late: the official clients take half a second to import, and most processes never send.
-    if channel is Channel.SMS:
-        from worker.vendors.twilio import Twilio
+    for sms in settings().sms_carriers:
+        if sms.name == name:
+            from worker.vendors.twilio import Twilio
 
-        return Twilio()
-    from worker.vendors.sendgrid import SendGrid
+            return Twilio(sms)
+    for mail in settings().mail_carriers:
+        if mail.name == name:
+            from worker.vendors.sendgrid import SendGrid
 
-    return SendGrid()
+            return SendGrid(mail)
+    raise LookupError(f"no account is named {name}")
 
 
-__all__ = ["Attachment", "Outgoing", "OutgoingMail", "OutgoingSms", "ReceiptFact", "Vendor", "vendor_for"]
+__all__ = [
+    "Attachment",
+    "CannotTell",
+    "Finding",
+    "Found",
+    "NotThere",
+    "Outgoing",
+    "OutgoingMail",
+    "OutgoingSms",
+    "ReceiptFact",
+    "Vendor",
+    "vendor_named",
+]

@@ -7,6 +7,7 @@ callback's URL and brings the truth later.
 import logging
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,8 +20,8 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from models.message import Accepted, Answer, Refused, State, TryLater, Unknown
-from worker.settings import settings
-from worker.vendors import Outgoing, OutgoingSms, ReceiptFact
+from worker.settings import SmsAccount, settings
+from worker.vendors import CannotTell, Finding, Found, NotThere, Outgoing, OutgoingSms, ReceiptFact
 from worker.vendors.wire import NoAnswer, NotSent, Reply, Sender, Wire
 
 NAME: Final = "twilio"
@@ -93,6 +94,9 @@ STATES: Mapping[str, State | None] = MappingProxyType(
 Source: https://www.twilio.com/docs/messaging/api/message-resource, "Message Status values".
 """
 
+_MOST_LISTED = 50
+# A failed list raises plain TwilioException; an answer that cannot be read raises whatever its parser does.
+_SAYS_NOTHING = (NotSent, NoAnswer, TwilioException, ValueError, TypeError, AttributeError, LookupError)
 _HTTP_TOO_MANY, _HTTP_TIMED_OUT = 429, 408
 # The client's own log lines quote URLs with phone numbers; its transport is replaced, this is for what may be added.
 _quiet = logging.getLogger("toritsugi.twilio")
@@ -104,23 +108,24 @@ class Twilio:
     """The official client on a wire of our own. One per thread.
 
     Args:
+        account: whose.
         wire: what requests are made with; None makes one from the settings.
     """
 
-    name: Final = NAME
-
-    def __init__(self, wire: Sender | None = None) -> None:
+    def __init__(self, account: SmsAccount, wire: Sender | None = None) -> None:
         chosen = settings()
+        self.name = account.name
+        self._sender = account.sender
         self._http = _HttpClient(
             wire or Wire(connect_seconds=chosen.vendor_connect_seconds, read_seconds=chosen.vendor_read_seconds),
-            base_url=chosen.twilio_api_url,
+            base_url=account.api_url,
         )
         self._client = Client(
-            chosen.twilio_account_sid,
-            chosen.twilio_auth_token.get_secret_value(),
+            account.account_sid,
+            account.auth_token.get_secret_value(),
             http_client=self._http,
             # Otherwise TWILIO_EDGE and TWILIO_REGION would be picked up and move the host.
-            environment={"TWILIO_ACCOUNT_SID": chosen.twilio_account_sid},
+            environment={"TWILIO_ACCOUNT_SID": account.account_sid},
         )
 
     def send(self, outgoing: Outgoing) -> Answer:
@@ -135,7 +140,7 @@ class Twilio:
             raise TypeError("Twilio carries SMS")
         self._http.forget()
         try:
-            sid = self._client.messages.create(**_parameters(outgoing)).sid
+            sid = self._client.messages.create(**_parameters(outgoing, self._sender)).sid
         except NotSent:
             return TryLater("connect")
         except NoAnswer:
@@ -148,6 +153,47 @@ class Twilio:
             return Unknown("unreadable")
         # An empty 201 gives an instance whose sid is None, without an error.
         return Accepted(sid) if isinstance(sid, str) and _SID.fullmatch(sid) else Unknown("no_reference")
+
+    def look_up(self, reference: str) -> Finding:
+        """Fetch one message.
+
+        Source: https://www.twilio.com/docs/messaging/api/message-resource#fetch-a-message-resource.
+        """
+        try:
+            message = self._client.messages(reference).fetch()
+        except _SAYS_NOTHING:
+            return CannotTell()
+        return _finding(message)
+
+    def search(
+        self,
+        *,
+        attempt_id: UUID,  # noqa: ARG002 - the list does not show the callback that holds it
+        to: str,
+        since: datetime,
+        until: datetime,
+        known: frozenset[str],
+    ) -> Finding:
+        """List what was made for the recipient, newest first, and look for the one that nobody else claims.
+
+        Only `To` is filtered by: `DateSent` has a grain of a day, and is empty while a message is queued.
+
+        Source: https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources.
+        """
+        candidates = []
+        try:
+            for message in self._client.messages.stream(to=to, limit=_MOST_LISTED):
+                made_at = message.date_created
+                if made_at is None or made_at < since:
+                    break
+                if made_at <= until and message.sid not in known:
+                    candidates.append(message)
+        except _SAYS_NOTHING:
+            return CannotTell()
+        if not candidates:
+            return NotThere()
+        # With two to choose from a wrong guess would call one message by the other's name.
+        return _finding(candidates[0]) if len(candidates) == 1 else CannotTell()
 
 
 def callback_url(outgoing: OutgoingSms) -> str:
@@ -170,9 +216,11 @@ def read_receipt(url: str, form: Mapping[str, str], signature: str | None) -> Re
     """
     if not signature:
         return None
-    validator = RequestValidator(settings().twilio_auth_token.get_secret_value())
     try:
-        genuine = validator.validate(url, dict(form), signature)
+        genuine = any(
+            RequestValidator(account.auth_token.get_secret_value()).validate(url, dict(form), signature)
+            for account in settings().sms_carriers
+        )
         path = urlsplit(url).path
     except (TypeError, ValueError):
         return None
@@ -189,6 +237,13 @@ def read_receipt(url: str, form: Mapping[str, str], signature: str | None) -> Re
         state=STATES.get(status),
         code=code if code.isascii() and code.isdecimal() and int(code) else None,
     )
+
+
+def _finding(message: Any) -> Finding:
+    if not isinstance(message.sid, str) or not _SID.fullmatch(message.sid):
+        return CannotTell()
+    code = message.error_code
+    return Found(message.sid, STATES.get(str(message.status)) or State.SENT, str(code) if code else None)
 
 
 class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package ships no types
@@ -223,8 +278,7 @@ class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package ships 
         return Response(self.reply.status, self.reply.text, self.reply.headers)
 
 
-def _parameters(outgoing: OutgoingSms) -> dict[str, Any]:
-    sender = settings().twilio_sender
+def _parameters(outgoing: OutgoingSms, sender: str) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         "to": outgoing.to,
         "body": outgoing.text,

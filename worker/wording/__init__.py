@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, nod
 
 from models.customer import Channel
 from models.message import Kind
-from worker.wording.words import BookingWords, DayListEntry, DayListWords, ShopNoticeWords
+from worker.wording.words import BookingWords, CodeWords, DayListEntry, DayListWords, ShopNoticeWords
 
 __all__ = [
     "CUSTOMER_KINDS",
@@ -25,6 +25,7 @@ __all__ = [
     "SHOP_KINDS",
     "BookingWords",
     "CalendarWords",
+    "CodeWords",
     "DayListEntry",
     "DayListWords",
     "Rendered",
@@ -40,6 +41,7 @@ LANGUAGES = ("ja", "en")
 
 CUSTOMER_KINDS = (
     Kind.BOOKING_CODE,  # M1
+    Kind.VERIFICATION_CODE,  # a code for another system's own purpose
     Kind.BOOKING_CONFIRMED,  # M2
     Kind.BOOKING_CONFIRMED_SAME_DAY,  # M2b: the deadline was past when the booking was completed
     Kind.BOOKING_CHANGED,  # M3
@@ -55,6 +57,7 @@ SHOP_KINDS = (
     Kind.SHOP_BOOKING_CANCELLED,  # S3
     Kind.SHOP_DAY_LIST,  # S4: tomorrow's bookings
     Kind.SHOP_DAY_FIXED,  # S5: no customer can change these any more
+    Kind.SHOP_CUSTOMER_UNREACHABLE,  # messages to a customer do not arrive
 )
 KINDS = CUSTOMER_KINDS + SHOP_KINDS
 
@@ -99,7 +102,7 @@ def channels(kind: str) -> tuple[Channel, ...]:
     return (Channel.SMS, Channel.MAIL) if kind in CUSTOMER_KINDS else (Channel.MAIL,)
 
 
-def render(kind: str, *, channel: str, language: str, words: Mapping[str, object]) -> Rendered:
+def render(kind: str, *, channel: str, language: str, words: Mapping[str, object], with_urls: bool = True) -> Rendered:
     """Fill a message's file with words.
 
     Args:
@@ -107,6 +110,7 @@ def render(kind: str, *, channel: str, language: str, words: Mapping[str, object
         channel: "sms" or "mail", as a `Channel` or as its value.
         language: "ja" or "en".
         words: what `BookingWords.words()`, `ShopNoticeWords.words()` or `DayListWords.words()` return.
+        with_urls: False for an SMS route that does not carry them; `sms_plain.*.txt` says it without.
 
     Raises:
         WordingMissingError: the kind has no file for this channel and language.
@@ -114,7 +118,7 @@ def render(kind: str, *, channel: str, language: str, words: Mapping[str, object
         ValueError: a word holds a line break or another control character; it could forge a header or the last line
             of an SMS, which phones trust. Named is the word, never its value.
     """
-    template = _template(_file(kind, channel, language))
+    template = _template(_file(kind, channel, language, with_urls=with_urls))
     _refuse_control_characters(words)
     filled = template.render(words)
     if channel == Channel.SMS:
@@ -161,9 +165,13 @@ def placeholders(kind: str, channel: str, language: str) -> frozenset[str]:
     return frozenset(name for file in files for name in _wanted(file))
 
 
-def _file(kind: str, channel: str, language: str) -> str:
+def _file(kind: str, channel: str, language: str, *, with_urls: bool = True) -> str:
     if kind not in KINDS or channel not in channels(kind) or language not in LANGUAGES:
         raise WordingMissingError(f"no wording for {kind} by {channel} in {language}")
+    # Kinds that hold no URL anyway have one form only.
+    plain = f"{kind}/{channel}_plain.{language}.txt"
+    if not with_urls and (FOLDER / plain).is_file():
+        return plain
     return f"{kind}/{channel}.{language}.txt"
 
 

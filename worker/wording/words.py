@@ -161,6 +161,22 @@ _CAUSES = {
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
+class CodeWords(_SaysNothing):
+    """What a code says that belongs to no booking; the fields mean what they mean in `BookingWords`."""
+
+    shop_short: str
+    shop_name: str
+    contact_url: str
+    privacy_url: str
+    terms_url: str
+    provider_terms_url: str
+    provider_name: str
+    code: str
+    code_minutes: int
+    page_host: str
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
 class ShopNoticeWords(_SaysNothing):
     """What notices S1 to S3 say to the shop: never the customer's number, address or name."""
 

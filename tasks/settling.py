@@ -1,0 +1,190 @@
+"""Finding out what became of messages: from signed reports, and by asking the vendor where none came."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.customer import Customer
+from models.job import Name
+from models.message import POLL_AFTER, Attempt, Message, Receipt, State
+from models.shop import Shop
+from worker import settling
+from worker.app import app
+from worker.carriers import let_drift
+from worker.clock import clock
+from worker.customers import address_of
+from worker.database import database
+from worker.jobs import enqueue, job, outside_job
+from worker.settings import settings
+from worker.vendors import CannotTell, Finding, Found, NotThere, vendor_named
+
+_LEASE = timedelta(seconds=2 * (settings().vendor_connect_seconds + settings().vendor_read_seconds) + 5)
+_A_MOMENT = timedelta(seconds=5)
+_MOST_POLLED = 200
+_POLLED_FOR = timedelta(hours=48)
+_DID_NOT_ARRIVE = frozenset({State.UNDELIVERED, State.FAILED})
+
+
+@job(Name.APPLY_RECEIPT)
+def apply_receipt(session: Session, now: datetime, receipt_id: int) -> None:
+    """Apply one stored fact to its message, if it still tells something new."""
+    receipt = session.get_one(Receipt, receipt_id)
+    attempt = _attempt_of(session, receipt)
+    if attempt is not None:
+        attempt.reference = attempt.reference or receipt.reference
+        message = session.get_one(Message, attempt.message_id, with_for_update=True)
+        if receipt.fact is not None:
+            _learn(session, message, receipt.fact, code=receipt.code, now=now)
+        if receipt.code is not None or receipt.fact is None:
+            settling.silence(
+                session, message, receipt.code or "", attempt_id=attempt.id, now=now, status=receipt.status
+            )
+    receipt.applied_at = now
+
+
+def _attempt_of(session: Session, receipt: Receipt) -> Attempt | None:
+    if receipt.attempt_id is not None:
+        return session.get(Attempt, receipt.attempt_id)
+    if receipt.reference is None:
+        return None
+    return session.scalars(select(Attempt).where(Attempt.reference == receipt.reference).limit(1)).one_or_none()
+
+
+def _learn(session: Session, message: Message, fact: State, *, code: str | None, now: datetime) -> None:
+    if message.learn(fact, now=now, because=code) and fact in _DID_NOT_ARRIVE:
+        settling.cannot_be_reached(session, message, now=now)
+
+
+@dataclass(frozen=True, repr=False)
+class Search:
+    """What is asked about one lost answer."""
+
+    message_id: UUID
+    attempt_id: UUID
+    carrier: str
+    to: str
+    since: datetime
+    until: datetime
+    known: frozenset[str]
+    look: int
+
+
+@outside_job(Name.SETTLE_MESSAGE, lease=_LEASE)
+class SettleMessage:
+    """Ask the vendor about a call whose answer was lost."""
+
+    def claim(self, session: Session, now: datetime, message_id: UUID, look: int) -> Search | None:  # noqa: ARG002 - as all claims
+        """Prepare the question; None if a report has settled it."""
+        message = session.get_one(Message, message_id)
+        attempt = settling.unknown_attempt(session, message_id)
+        if message.state is not State.UNKNOWN or attempt is None:
+            return None
+        # A call may go on after its caller hung up, but not for longer than this.
+        until = attempt.started_at + 2 * _LEASE
+        return Search(
+            message_id=message.id,
+            attempt_id=attempt.id,
+            carrier=attempt.vendor,
+            to=_address(session, message),
+            since=attempt.started_at - _A_MOMENT,
+            until=until,
+            known=settling.references_near(session, attempt, until=until),
+            look=look,
+        )
+
+    def call(self, plan: Search) -> Finding:
+        """Ask."""
+        return vendor_named(plan.carrier).search(
+            attempt_id=plan.attempt_id, to=plan.to, since=plan.since, until=plan.until, known=plan.known
+        )
+
+    def record(self, session: Session, now: datetime, plan: Search, result: Finding) -> None:
+        """Apply what was found; what nobody can find out is decided by the message's kind, or by a person."""
+        message = session.get_one(Message, plan.message_id, with_for_update=True)
+        match result:
+            case Found():
+                session.get_one(Attempt, plan.attempt_id).reference = result.reference
+                _learn(session, message, result.state, code=result.code, now=now)
+            case CannotTell() if plan.look + 1 < len(settling.LOOKS):
+                settling.look_later(session, message, now=now, look=plan.look + 1)
+            case CannotTell() | NotThere():
+                message.settle_unfound(now=now)
+
+    def lost(self, session: Session, now: datetime, message_id: UUID, look: int) -> None:
+        """A question may be asked again."""
+        message = session.get_one(Message, message_id, with_for_update=True)
+        settling.look_later(session, message, now=now, look=look)
+
+
+@dataclass(frozen=True)
+class Poll:
+    """One message whose report did not come."""
+
+    message_id: UUID
+    carrier: str
+    reference: str
+
+
+@outside_job(Name.POLL_MESSAGE, lease=_LEASE)
+class PollMessage:
+    """Ask the vendor about a message that was accepted and never reported on."""
+
+    def claim(self, session: Session, now: datetime, message_id: UUID) -> Poll | None:  # noqa: ARG002 - as all claims
+        """Prepare the question; None if a report came after all."""
+        message = session.get_one(Message, message_id)
+        accepted = select(Attempt).where(Attempt.message_id == message_id, Attempt.reference.is_not(None))
+        attempt = session.scalars(accepted.order_by(Attempt.started_at.desc()).limit(1)).one_or_none()
+        if message.state is not State.SENT or attempt is None or attempt.reference is None:
+            return None
+        return Poll(message.id, attempt.vendor, attempt.reference)
+
+    def call(self, plan: Poll) -> Finding:
+        """Ask."""
+        return vendor_named(plan.carrier).look_up(plan.reference)
+
+    def record(self, session: Session, now: datetime, plan: Poll, result: Finding) -> None:
+        """Apply what was found."""
+        message = session.get_one(Message, plan.message_id, with_for_update=True)
+        if isinstance(result, Found):
+            _learn(session, message, result.state, code=result.code, now=now)
+
+    def lost(self, session: Session, now: datetime, message_id: UUID) -> None:
+        """The next round asks again."""
+
+
+@app.task(name="message.poll_unreported", send_events=False)
+def poll_unreported() -> None:
+    """Owe a question for each message whose report is late; ask less and less often, and no longer than two days."""
+    now = clock().now()
+    with database().transaction() as session:
+        late = session.scalars(
+            select(Message)
+            .where(Message.next_poll_at <= now)
+            .order_by(Message.next_poll_at)
+            .limit(_MOST_POLLED)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for message in late:
+            age = now - message.created_at
+            message.next_poll_at = now + max(POLL_AFTER, age) if age < _POLLED_FOR else None
+            if message.state is State.SENT:
+                enqueue(session, Name.POLL_MESSAGE, message_id=message.id)
+
+
+@app.task(name="vendors.let_shares_drift", send_events=False)
+def let_shares_drift() -> None:
+    """Move the accounts' shares away from errors and slow reports, and back after a quiet while."""
+    with database().transaction() as session:
+        let_drift(session, now=clock().now())
+
+
+def _address(session: Session, message: Message) -> str:
+    if message.customer_id is None:
+        return session.get_one(Shop, message.shop_id).notice_email
+    return address_of(session, session.get_one(Customer, message.customer_id))
+
+
+__all__ = ["PollMessage", "SettleMessage", "apply_receipt", "let_shares_drift", "poll_unreported"]

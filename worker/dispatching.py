@@ -1,0 +1,131 @@
+"""Whether a message goes now, by whom, or why not. All that can keep it waiting or end it is asked here, in order.
+
+Counting comes last: a message that waits and is asked again is one message.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from models.booking import Booking
+from models.carrier import next_ready_at
+from models.customer import Channel
+from models.limit import Cap, Rate
+from models.message import CODES, Message
+from models.segments import count as segments_of
+from models.shop import Shop
+from worker import carriers, limits, postponing, suppressions
+from worker.composing import compose
+from worker.seals import Unreadable
+from worker.settings import settings
+from worker.vendors import Outgoing, OutgoingSms
+
+SILENCED = "silenced"
+A_CONTACT_A_DAY = Cap(30, timedelta(days=1))
+"""Messages to one contact a day, all shops together."""
+A_BOOKING = Cap(40, timedelta(days=365))
+_SEGMENTS_A_MESSAGE = 3
+
+
+@dataclass(frozen=True, repr=False)
+class Go:
+    """It goes now."""
+
+    carrier: str
+    outgoing: Outgoing
+
+
+@dataclass(frozen=True)
+class Wait:
+    """It is asked again then."""
+
+    until: datetime
+
+
+@dataclass(frozen=True)
+class End:
+    """It is not sent, now or later."""
+
+    because: str
+
+
+def decide(
+    session: Session, message: Message, booking: Booking | None, attempt_id: UUID, *, now: datetime
+) -> Go | Wait | End:
+    """Return what becomes of a wanted message now.
+
+    Raises:
+        LookupError: a row that it needs is gone.
+    """
+    if (morning := _morning(session, message, now)) is not None:
+        return Wait(morning)
+    accounts = carriers.of_channel(session, message.channel, now=now)
+    carrier = carriers.pick(session, accounts, now=now)
+    if carrier is None:
+        return Wait(next_ready_at(accounts, now=now) + _spread(session, message, of_shop=False))
+    try:
+        outgoing = compose(session, message, booking, attempt_id, carrier=carrier.name, now=now)
+    except Unreadable:
+        return End("erased")
+    if suppressions.silenced(session, message.channel, outgoing.to, now=now) is not None:
+        return End(SILENCED)
+    if not _within_rates(session, message, carrier.name, outgoing):
+        return Wait(now + _spread(session, message, of_shop=True))
+    too_many = _too_many(session, message, outgoing, now)
+    return End(too_many) if too_many is not None else Go(carrier.name, outgoing)
+
+
+def _morning(session: Session, message: Message, now: datetime) -> datetime | None:
+    if not message.nature.keeps_quiet:
+        return None
+    return postponing.end_of_quiet(now, session.get_one(Shop, message.shop_id).zone)
+
+
+def _spread(session: Session, message: Message, *, of_shop: bool) -> timedelta:
+    shop_id = message.shop_id if of_shop else None
+    return postponing.spread(session, message.channel, per_second=_messages_a_second(message.channel), shop_id=shop_id)
+
+
+def _within_rates(session: Session, message: Message, carrier: str, outgoing: Outgoing) -> bool:
+    """Take what the call costs of the account's rates; codes go first, and let the others wait for it."""
+    urgent = message.kind in CODES
+    configured = settings()
+    account = next(each for each in (*configured.sms_carriers, *configured.mail_carriers) if each.name == carrier)
+    requests = Rate(account.requests_per_second)
+    if not isinstance(outgoing, OutgoingSms):
+        wait = limits.take_fairly(session, f"requests:{carrier}", message.shop_id, requests, overdraw=urgent)
+        return wait is None
+    segments = Rate(next(each for each in configured.sms_carriers if each.name == carrier).segments_per_second)
+    cost = segments_of(outgoing.text).segments
+    return (
+        limits.take_fairly(session, f"segments:{carrier}", message.shop_id, segments, cost=cost, overdraw=urgent)
+        is None
+        and limits.take(session, f"requests:{carrier}", requests, overdraw=urgent) is None
+    )
+
+
+def _too_many(session: Session, message: Message, outgoing: Outgoing, now: datetime) -> str | None:
+    """Return which cap this message would break: no fault of ours may send one person a hundred."""
+    if message.customer_id is None:
+        return None
+    contact = suppressions.digest(message.channel, outgoing.to)
+    if limits.count(session, f"contact:{contact}", A_CONTACT_A_DAY, now=now) > A_CONTACT_A_DAY.most:
+        return "too_many_a_day"
+    if message.booking_id is None:
+        return None
+    if limits.count(session, f"booking:{message.booking_id}", A_BOOKING, now=now) > A_BOOKING.most:
+        return "too_many_a_booking"
+    return None
+
+
+def _messages_a_second(channel: Channel) -> float:
+    """Return how many messages a second a channel's accounts carry together, for spreading those that wait."""
+    configured = settings()
+    if channel is Channel.MAIL:
+        return sum(account.requests_per_second for account in configured.mail_carriers)
+    return sum(
+        min(account.requests_per_second, account.segments_per_second / _SEGMENTS_A_MESSAGE)
+        for account in configured.sms_carriers
+    )

@@ -1,0 +1,141 @@
+"""Caps on codes: how many are sent to a contact, from an address, to a prefix, and how many are tried.
+
+All counts are rows, so several API processes share them. Keys are digests: nobody can read a contact from a count.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from sqlalchemy.orm import Session
+
+from models.customer import Channel
+from models.errors import TooManyRequests
+from models.limit import Cap
+from models.verification import Verification
+from worker import limits
+from worker.customers import Contact
+from worker.derived_keys import fingerprint
+from worker.settings import settings
+
+SENDS = MappingProxyType(
+    {
+        "contact": (Cap(5, timedelta(minutes=10)), Cap(10, timedelta(days=1))),
+        "network": (Cap(60, timedelta(hours=1)),),
+        "caller": (Cap(20_000, timedelta(hours=1)),),
+        "prefix": (Cap(500, timedelta(hours=1)),),
+    }
+)
+"""What codes are counted by, and how many may be sent. A network may be a whole office or a carrier's gateway."""
+FAILURES = (Cap(10, timedelta(hours=1)), Cap(20, timedelta(days=1)))
+"""Wrong codes for one contact, over all its codes: or five tries a code would be tries without end."""
+CONVERSION = Cap(20, timedelta(days=1))
+LEAST_CONVERTED = 0.2
+BLOCKED_FOR = Cap(1, timedelta(hours=12))
+"""A prefix to which 20 codes went in a day, and hardly one in five was entered, is being pumped: none for 12 h."""
+_PREFIX_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who wants a code sent, as digests.
+
+    Attributes:
+        contact: the address over all shops.
+        prefix: the beginning of its number; None for mail and for test numbers.
+        network: the customer's own address.
+        caller: the API key, or the page.
+    """
+
+    contact: str
+    prefix: str | None
+    network: str | None
+    caller: str
+
+    @classmethod
+    def of(cls, contact: Contact, *, network: str | None, caller: str) -> "Asker":
+        """Return the digests of a request."""
+        is_real = contact.channel is Channel.SMS and not contact.address.startswith(settings().test_numbers or "-")
+        return cls(
+            contact=fingerprint("code-limits", contact.channel, contact.address),
+            prefix=fingerprint("code-prefixes", contact.address[:_PREFIX_LENGTH]) if is_real else None,
+            network=fingerprint("customer-ip", network) if network else None,
+            caller=caller,
+        )
+
+
+def admit_send(session: Session, asker: Asker, *, now: datetime) -> None:
+    """Count one code to be sent.
+
+    Raises:
+        TooManyRequests: a cap is reached, or the prefix is blocked; the answer is the same.
+    """
+    if asker.prefix is not None:
+        _refuse_blocked(session, asker.prefix, now=now)
+    for what, caps in SENDS.items():
+        who = getattr(asker, what)
+        if who is not None:
+            _count(session, f"sends:{what}:{who}", caps, now=now)
+
+
+def admit_resend(session: Session, verification: Verification, *, now: datetime) -> None:
+    """Count a code that is sent again.
+
+    Raises:
+        TooManyRequests: as `admit_send`.
+    """
+    asker = Asker(verification.contact_digest, verification.prefix_digest, None, verification.api_key_id or "pages")
+    admit_send(session, asker, now=now)
+
+
+def admit_try(session: Session, verification: Verification, *, now: datetime) -> None:
+    """Refuse to compare a code of a contact for which too many wrong ones were tried.
+
+    Raises:
+        TooManyRequests: a cap is reached.
+    """
+    for cap in FAILURES:
+        known, ends_at = limits.counted(session, _failures(verification, cap), now=now)
+        if known >= cap.most:
+            raise TooManyRequests(retry_at=ends_at)
+
+
+def failed(session: Session, verification: Verification, *, now: datetime) -> None:
+    """Count a wrong code."""
+    for cap in FAILURES:
+        limits.count(session, _failures(verification, cap), cap, now=now)
+
+
+def sent(session: Session, verification: Verification, *, now: datetime) -> None:
+    """A code went out: watch how many of its prefix are entered."""
+    if verification.prefix_digest is None:
+        return
+    prefix = verification.prefix_digest
+    codes = limits.count(session, f"converted:of:{prefix}", CONVERSION, now=now)
+    entered, _ = limits.counted(session, f"converted:{prefix}", now=now)
+    if codes >= CONVERSION.most and entered < codes * LEAST_CONVERTED:
+        limits.count(session, f"blocked:{prefix}", BLOCKED_FOR, now=now)
+
+
+def entered(session: Session, verification: Verification, *, now: datetime) -> None:
+    """The right code was entered."""
+    if verification.prefix_digest is not None:
+        limits.count(session, f"converted:{verification.prefix_digest}", CONVERSION, now=now)
+
+
+def _refuse_blocked(session: Session, prefix: str, *, now: datetime) -> None:
+    blocked, ends_at = limits.counted(session, f"blocked:{prefix}", now=now)
+    if blocked:
+        raise TooManyRequests(retry_at=ends_at)
+
+
+def _count(session: Session, key: str, caps: tuple[Cap, ...], *, now: datetime) -> None:
+    for cap in caps:
+        name = f"{key}:{int(cap.window.total_seconds())}"
+        if limits.count(session, name, cap, now=now) > cap.most:
+            _, ends_at = limits.counted(session, name, now=now)
+            raise TooManyRequests(retry_at=ends_at)
+
+
+def _failures(verification: Verification, cap: Cap) -> str:
+    return f"failures:{verification.contact_digest}:{int(cap.window.total_seconds())}"
