@@ -76,10 +76,12 @@ class Search:
 class SettleMessage:
     """Ask the vendor about a call whose answer was lost."""
 
-    def claim(self, session: Session, now: datetime, message_id: UUID, look: int) -> Search | None:  # noqa: ARG002 - as all claims
+    def claim(self, session: Session, now: datetime, message_id: UUID, look: int) -> Search | None:
         """Prepare the question; None if a report has settled it."""
-        message = session.get_one(Message, message_id)
+        message = session.get_one(Message, message_id, with_for_update=True)
         attempt = settling.unknown_attempt(session, message_id)
+        if attempt is None:
+            message.settle_unfound(now=now)
         if message.state is not State.UNKNOWN or attempt is None:
             return None
         # A call may go on after its caller hung up, but not for longer than this.

@@ -1,7 +1,7 @@
 """After a restore from backup: messages that were sent meanwhile look unsent, so nothing may simply be sent again.
 
-Run it before the workers start. What was not final becomes *unknown*: reports and the vendor's lists settle it, then the
-policy of each kind, then a person. Codes and reminders that still matter are asked for again or sent at most once.
+Run it before the workers start. What was not final becomes *unknown*: reports and the vendor's lists settle it, then
+the policy of each kind, then a person. Codes are asked for again, reminders are sent at most once.
 """
 
 import argparse
@@ -19,11 +19,10 @@ from worker.database import database
 
 def mark_unknown(session: Session, *, now: datetime) -> int:
     """Mark every message that is not final as unknown, and return how many."""
-    open_messages = (Message.state.in_((State.QUEUED, State.SENDING)),)
-    # What was queued may have been sent after the backup was taken: no attempt of it is known here, so none can be found.
+    # What was queued may have been sent after the backup was taken, by an attempt that is not known here.
     marked = session.scalars(
         update(Message)
-        .where(*open_messages)
+        .where(Message.state.in_((State.QUEUED, State.SENDING)))
         .values(state=State.UNKNOWN, because="restored_from_backup")
         .returning(Message)
         .execution_options(synchronize_session=False)
