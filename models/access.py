@@ -19,6 +19,7 @@ class Scope(StrEnum):
     SHOPS_READ = "shops:read"
     BOOKINGS_READ = "bookings:read"
     BOOKINGS_WRITE = "bookings:write"
+    WEBHOOKS = "webhooks:manage"
     OPERATOR = "operator"
 
 

@@ -44,6 +44,9 @@ class Name(StrEnum):
     RELEASE_UNDELIVERABLE = "booking.release_undeliverable"
     DELIVER_MESSAGE = "message.deliver_message"
     APPLY_RECEIPT = "message.apply_receipt"
+    FAN_OUT_WEBHOOK = "webhook.fan_out_event"
+    DELIVER_WEBHOOK = "webhook.deliver_event"
+    RESEND_WEBHOOKS = "webhook.resend_events"
 
 
 QUEUES: dict[str, Queue] = {
@@ -60,6 +63,9 @@ QUEUES: dict[str, Queue] = {
     # A message's own urgency may put its delivery on another queue; see models/message.py.
     Name.DELIVER_MESSAGE: Queue.DELIVERY,
     Name.APPLY_RECEIPT: Queue.WEBHOOKS,
+    Name.FAN_OUT_WEBHOOK: Queue.WEBHOOKS,
+    Name.DELIVER_WEBHOOK: Queue.WEBHOOKS,
+    Name.RESEND_WEBHOOKS: Queue.WEBHOOKS,
 }
 """Where each job is done unless the one who enqueues it says otherwise."""
 

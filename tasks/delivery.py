@@ -17,6 +17,7 @@ from worker.composing import compose
 from worker.jobs import enqueue, job, outside_job
 from worker.settings import settings
 from worker.vendors import OutgoingMail, OutgoingSms, vendor_for
+from worker.webhooks import tell_of_message
 
 _LONGEST_PAUSE = timedelta(minutes=5)
 _DID_NOT_ARRIVE = frozenset({State.UNDELIVERED, State.FAILED})
@@ -57,8 +58,10 @@ class DeliverMessage:
     def record(self, session: Session, now: datetime, plan: Plan, result: Answer) -> None:
         """Write down the answer; what was provably not sent is tried again after a pause."""
         message = _locked(session, plan.message_id)
+        before = message.state
         session.get_one(Attempt, plan.attempt_id).record(result, now=now)
         message.record(result, now=now)
+        tell_of_message(session, message, before, now=now)
         if isinstance(result, Refused) and not result.operator:
             _release_if_code(session, message)
         if isinstance(result, TryLater):
@@ -74,7 +77,9 @@ class DeliverMessage:
     def lost(self, session: Session, now: datetime, message_id: UUID) -> None:
         """Nobody knows whether the vendor took it. Nothing is sent again until somebody does."""
         message = _locked(session, message_id)
+        before = message.state
         message.record(Unknown("no_answer_recorded"), now=now)
+        tell_of_message(session, message, before, now=now)
         open_attempts = select(Attempt).where(Attempt.message_id == message_id, Attempt.answer.is_(None))
         for attempt in session.scalars(open_attempts):
             attempt.record(Unknown("no_answer_recorded"), now=now)
@@ -88,8 +93,10 @@ def apply_receipt(session: Session, now: datetime, receipt_id: int) -> None:
     if attempt is not None and receipt.fact is not None:
         attempt.reference = attempt.reference or receipt.reference
         message = _locked(session, attempt.message_id)
+        before = message.state
         if message.learn(receipt.fact, now=now, because=receipt.code) and receipt.fact in _DID_NOT_ARRIVE:
             _release_if_code(session, message)
+        tell_of_message(session, message, before, now=now)
     receipt.applied_at = now
 
 

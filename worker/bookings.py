@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from models.booking import TERMINAL, Booking, Cause, EntryPoint, Released, Status
+from models.booking import GRACE, TERMINAL, Booking, Cause, EntryPoint, Released, Status
 from models.calendar import Slot
 from models.deadline import change_deadline, day_reminder_at, eve_reminder_at
 from models.errors import CodeExhausted, CodeWrong, HoldEnded, IllegalMove, Refusal, ShopClosed, SlotTaken, SlotUnknown
@@ -21,6 +21,7 @@ from models.job import Name
 from models.shop import Shop
 from models.terms import TermsDocument, consents_to, governing
 from models.verification import Purpose, Verification
+from models.webhook import EventType
 from worker import codes, slots
 from worker.chance import new_id
 from worker.clock import unix_ms
@@ -31,6 +32,7 @@ from worker.logs import request_id
 from worker.messages import void_unsent
 from worker.seals import Place, seal
 from worker.video import video_provider
+from worker.webhooks import tell_of_booking
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,6 +129,7 @@ def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
     booking.note("held", at=received_at, actor="customer")
     enqueue(session, Name.DISPATCH_CODE, verification_id=verification.id, number=verification.sends)
     _set_hold_timer(session, booking)
+    tell_of_booking(session, EventType.BOOKING_HELD, booking, now=received_at)
     return booking
 
 
@@ -180,6 +183,7 @@ def enter_code(session: Session, booking: Booking, given: str, *, received_at: d
     drop_timers(session, booking.id)
     _set_timers(session, booking, now=received_at)
     enqueue(session, Name.CONFIRM_BOOKING, booking_id=booking.id, revision=booking.revision)
+    tell_of_booking(session, EventType.BOOKING_CONFIRMED, booking, now=received_at)
     return None
 
 
@@ -233,6 +237,7 @@ def change(
         revision=booking.revision,
         before=int(before.timestamp()),
     )
+    tell_of_booking(session, EventType.BOOKING_CHANGED, booking, now=received_at)
 
 
 def cancel(session: Session, booking: Booking, *, received_at: datetime, expected_revision: int) -> None:
@@ -265,6 +270,7 @@ def release(session: Session, booking: Booking, because: Released, *, now: datet
     slots.free(session, booking.id)
     drop_timers(session, booking.id)
     void_unsent(session, booking, now=now)
+    tell_of_booking(session, EventType.BOOKING_RELEASED, booking, now=now)
 
 
 def verification_of(session: Session, booking: Booking) -> Verification:
@@ -278,6 +284,7 @@ def _after_cancellation(session: Session, booking: Booking, *, now: datetime) ->
     drop_timers(session, booking.id)
     void_unsent(session, booking, now=now)
     enqueue(session, Name.ANNOUNCE_CANCELLATION, booking_id=booking.id, revision=booking.revision)
+    tell_of_booking(session, EventType.BOOKING_CANCELLED, booking, now=now)
 
 
 def _replayed(booking: Booking, verification: Verification, given: str) -> Refusal | None:
@@ -327,7 +334,9 @@ def _sealed(session: Session, subject: UUID, booking_id: UUID, column: str, text
 
 
 def _set_hold_timer(session: Session, booking: Booking) -> None:
-    enqueue(session, Name.END_HOLD, due_at=booking.hold_expires_at, timer_of=booking.id, booking_id=booking.id)
+    # A code received in the last moment may still be waiting for a lock: it gets as long as the claims do.
+    ends_at = booking.hold_expires_at + GRACE
+    enqueue(session, Name.END_HOLD, due_at=ends_at, timer_of=booking.id, booking_id=booking.id)
 
 
 def _set_timers(session: Session, booking: Booking, *, now: datetime) -> None:

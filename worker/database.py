@@ -4,6 +4,8 @@ On SQLite a writing transaction starts with BEGIN IMMEDIATE: with the driver's o
 read, then overwrite each other without an error.
 """
 
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,7 +16,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -64,8 +66,12 @@ class Database:
             yield session
 
     def dispose(self) -> None:
-        """Close all connections; after a fork, drop those of the parent without closing them."""
+        """Close all connections."""
         self.engine.dispose()
+
+    def forget_connections(self) -> None:
+        """Drop the connections that a forked child has from its parent, without closing them for the parent."""
+        self.engine.dispose(close=False)
 
 
 def after_commit(session: Session, act: Callable[[], None]) -> None:
@@ -118,7 +124,8 @@ def _sqlite(url: str) -> Engine:
         # The driver must not open transactions of its own; `begin` below does.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        _use_wal(cursor)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -128,6 +135,21 @@ def _sqlite(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _use_wal(cursor: DBAPICursor) -> None:
+    """Switch a fresh file to write-ahead logging; the busy timeout does not cover this, so it is tried again."""
+    give_up_at = time.monotonic() + _BUSY_SECONDS
+    while True:
+        cursor.execute("PRAGMA journal_mode")
+        if cursor.fetchone() == ("wal",):
+            return
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
 
 
 @cache

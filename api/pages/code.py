@@ -50,9 +50,7 @@ def ask(request: Request, token: str, received_at: ReceivedAt) -> Response:
 
 
 @router.post("/v/{token}")
-def enter(
-    request: Request, token: str, received_at: ReceivedAt, code: Annotated[str, Form()] = ""
-) -> Response:
+def enter(request: Request, token: str, received_at: ReceivedAt, code: Annotated[str, Form()] = "") -> Response:
     """Judge the code; after the right one, show the booking."""
     link = admitted(token, LinkRole.CODE_PAGE)
     if not code.strip():
@@ -160,7 +158,9 @@ def _now(
                 request,
                 "code_over",
                 because=booking.released_because or Released.EXPIRED,
-                same=next((choice(it, shop, reader, chooser) for it in others if it.starts_at == booking.starts_at), None),
+                same=next(
+                    (choice(it, shop, reader, chooser) for it in others if it.starts_at == booking.starts_at), None
+                ),
                 others=[choice(it, shop, reader, chooser) for it in others if it.starts_at != booking.starts_at],
                 rebook=rebook_url(shop, reader),
                 **common,
@@ -184,7 +184,7 @@ def _waiting(session: Session, booking: Booking, *, now: datetime) -> dict[str, 
     return {
         "destination": _destination(session, booking),
         "expires": dates.clock(verification.expires_at, zone),
-        "minutes_left": max(1, (verification.expires_at - now) // timedelta(minutes=1)),
+        "minutes_left": -((now - verification.expires_at) // timedelta(minutes=1)),
         "attempts_left": verification.attempts_left,
         "may_resend": now >= resend_at and verification.sends <= MOST_RESENDS,
         "was_sent_often": verification.sends > MOST_RESENDS,

@@ -10,7 +10,8 @@ import models.job
 import models.message
 import models.shop
 import models.terms
-import models.verification  # noqa: F401 - every table must be known
+import models.verification
+import models.webhook  # noqa: F401 - every table must be known
 from models.base import Base, Instant, Json
 
 
