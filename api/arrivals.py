@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, response
+from api.problems import Problem, database_unavailable, response
 from worker.chance import new_id
 from worker.clock import clock, unix_ms
 from worker.logs import request_id
@@ -63,6 +64,9 @@ class Arrivals:
             await self._app(scope, limited, marked)
         except Problem as problem:
             await response(problem)(scope, receive, marked)
+        except SQLAlchemyError:
+            # The clock's offset is a row; everything later has handlers of its own.
+            await response(database_unavailable())(scope, receive, marked)
         finally:
             route = scope.get("route")
             _log.info(

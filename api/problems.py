@@ -111,6 +111,12 @@ def response(problem: Problem) -> JSONResponse:
     return JSONResponse(problem.body(), status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
+def database_unavailable() -> Problem:
+    """Return the problem of a database that is down: the one reason to refuse work as a whole."""
+    detail = "The database cannot be reached, so nothing was accepted. Please send the same request again."
+    return Problem(503, "database_unavailable", detail, headers={"Retry-After": "5"})
+
+
 def install(app: FastAPI) -> None:
     """Let every error of the app leave as a problem."""
 
@@ -139,8 +145,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(DBAPIError)
     @app.exception_handler(PoolTimeoutError)
     async def _database(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
-        detail = "The database cannot be reached, so nothing was accepted. Please send the same request again."
-        return response(Problem(503, "database_unavailable", detail, headers={"Retry-After": "5"}))
+        return response(database_unavailable())
 
     @app.exception_handler(Exception)
     async def _fault(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001

@@ -23,6 +23,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from worker.settings import settings
 
 _BUSY_SECONDS = 20
+# More than the API has threads (40): a transaction may ask the clock, which needs a connection of its own for a
+# moment. If all of them were taken by transactions that ask, none would ever end.
+_POOL = {"pool_size": 20, "max_overflow": 30}
 _AFTER_COMMIT = "after_commit"
 
 
@@ -101,8 +104,7 @@ def mark_commit_actions(session: Session) -> Callable[[], None]:
 def _postgresql(url: str) -> Engine:
     return create_engine(
         url,
-        pool_size=20,
-        max_overflow=20,
+        **_POOL,
         pool_pre_ping=True,
         pool_recycle=1800,
         # Exception texts reach logs and Flower; bound values may be personal data.
@@ -115,9 +117,7 @@ def _sqlite(url: str) -> Engine:
     path = url.removeprefix("sqlite:///")
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        url, hide_parameters=True, pool_size=20, max_overflow=20, connect_args={"timeout": _BUSY_SECONDS}
-    )
+    engine = create_engine(url, hide_parameters=True, **_POOL, connect_args={"timeout": _BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001

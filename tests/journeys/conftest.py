@@ -135,7 +135,11 @@ class Running:
 
     def code_sent_to(self, address: str) -> str | None:
         """Return the last code that was delivered to this address."""
-        codes = [found[1] for letter in self.sent(to=address) if (found := re.search(r"#(\d{6})$", letter["text"], re.M))]
+        codes = [
+            found[1]
+            for letter in self.sent(to=address)
+            if (found := re.search(r"#(\d{6})$", letter["text"], re.MULTILINE))
+        ]
         return codes[-1] if codes else None
 
     def unfinished(self) -> dict[str, int]:
@@ -146,8 +150,12 @@ class Running:
             return {str(name): count for query in (jobs, messages) for name, count in session.execute(query)}
 
     def settle(self) -> None:
-        """Wait until all that was owed is done."""
-        _until(lambda: not self.unfinished(), "nothing was owed")
+        """Wait until all that was owed is done, and the vendor has told all that it has to tell."""
+        _until(lambda: not self._receipts_owed() and not self.unfinished(), "nothing was owed")
+
+    def _receipts_owed(self) -> int:
+        owed: int = requests.get(f"{self.inbox}/_health", timeout=30).json()["receipts_owed"]
+        return owed
 
 
 def _ordinal(starts_at: str) -> int:

@@ -6,7 +6,7 @@ import re
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ import redis as redis_client
 import requests
 from psycopg import sql
 from sqlalchemy.engine import make_url
+
+# A stack must come up and a story be played before the first claim; on a busy machine that takes its time.
+pytestmark = pytest.mark.timeout(300)
 
 SHOP = "queens-court"
 PHONE = "+819000005731"
@@ -85,7 +88,7 @@ def places(
     request: pytest.FixtureRequest,
     run_stack: Callable[..., AbstractContextManager[Any]],
     until: Callable[[Callable[[], Any], str], Any],
-) -> Iterator[Places]:
+) -> Places:
     """Let two customers go every way, with and without mistakes, then turn everything upside down."""
     found = Places(secrets=dict(PERSONAL))
     with run_stack(request.param, one_worker=True) as running:
@@ -115,7 +118,7 @@ def places(
         found.ledger = b"".join(_read(file) for file in running.folder.glob("sandbox.db*"))
     found.logs = {file.name: _read(file) for file in (running.folder / "log").iterdir()}
     found.beat = {file.name: _read(file) for file in running.folder.glob("beat*")}
-    yield found
+    return found
 
 
 def _held(running: Any, slot: str, **contact: str) -> dict[str, Any]:
@@ -171,7 +174,9 @@ def _go_every_way(
 
 
 def _code(running: Any, address: str) -> str | None:
-    sent = [found[0] for letter in running.sent(to=address) if (found := re.search(r"(?<!\d)\d{6}(?!\d)", letter["text"]))]
+    sent = [
+        found[0] for letter in running.sent(to=address) if (found := re.search(r"(?<!\d)\d{6}(?!\d)", letter["text"]))
+    ]
     return sent[0] if sent else None
 
 
@@ -187,17 +192,27 @@ def _open(booking: Mapping[str, str]) -> None:
 def _everything_in(broker: redis_client.Redis) -> dict[str, bytes]:
     """Return each key with what it holds, as the server dumps it and as a client reads it."""
     found: dict[str, bytes] = {}
-    for key in broker.keys("*"):
-        kind = broker.type(key)
-        read = repr(broker.lrange(key, 0, -1)).encode() if kind == b"list" else b""
-        read += repr(broker.hgetall(key)).encode() if kind == b"hash" else b""
-        found[f"{key.decode()} {len(found)}"] = key + (broker.dump(key) or b"") + read
+    client: Any = broker  # its answers are typed for clients that decode them as well
+    for key in client.keys("*"):
+        kind = client.type(key)
+        read = repr(client.lrange(key, 0, -1)).encode() if kind == b"list" else b""
+        read += repr(client.hgetall(key)).encode() if kind == b"hash" else b""
+        found[f"{key.decode()} {len(found)}"] = key + (client.dump(key) or b"") + read
     return found
 
 
 def _flower(running: Any) -> dict[str, bytes]:
     """Return what Flower tells an operator, page by page."""
-    pages = ["/api/tasks", "/api/workers", "/api/task/types", "/api/queues/length", "/", "/tasks", "/workers", "/broker"]
+    pages = [
+        "/api/tasks",
+        "/api/workers",
+        "/api/task/types",
+        "/api/queues/length",
+        "/",
+        "/tasks",
+        "/workers",
+        "/broker",
+    ]
     found = {page: _page(running, page) for page in pages}
     tasks = json.loads(found["/api/tasks"])
     found |= {f"/task/{task}": _page(running, f"/task/{task}") for task in list(tasks)[:40]}
@@ -215,10 +230,9 @@ def _tables(running: Any) -> dict[str, bytes]:
     """Return every row as text; of SQLite the files as well, with whatever deleted rows left behind in them."""
     url = make_url(running.environment["DATABASE_URL"])
     if url.get_backend_name() == "sqlite":
-        with sqlite3.connect(str(url.database)) as connection:
-            dump = "\n".join(connection.iterdump()).encode()
-        connection.close()
-        return {"rows": dump} | {file.name: _read(file) for file in running.folder.glob("toritsugi.db*")}
+        with closing(sqlite3.connect(str(url.database))) as file:
+            dump = "\n".join(file.iterdump()).encode()
+        return {"rows": dump} | {each.name: _read(each) for each in running.folder.glob("toritsugi.db*")}
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain) as connection:
         names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import requests
 
+# A stack must come up and a story be played before the first claim; on a busy machine that takes its time.
+pytestmark = pytest.mark.timeout(300)
+
 SHOP = "fred"
 CUSTOMERS = 100
 

@@ -200,7 +200,7 @@ def test_development_may_let_webhooks_go_to_this_machine(environment: pytest.Mon
 
 def test_production_refuses_to() -> None:
     with pytest.raises(ValueError, match="WEBHOOK_ALLOW_PRIVATE"):
-        Settings(environment="production", webhook_allow_private=True)  # type: ignore[arg-type]
+        Settings(environment="production", webhook_allow_private=True)
 
 
 def test_a_target_does_not_print_itself() -> None:

@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real server in a thread, told beforehand what to answer. `standardwebhooks` judges for it."""
+"""A receiver of webhooks: a real server in a thread, told beforehand what to answer. `standardwebhooks` is its judge."""
 
 import contextlib
 import ssl
@@ -76,7 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_GET = do_POST  # whoever follows a redirect comes with GET
+    # Whoever follows a redirect comes with GET.
+    do_GET = do_POST  # noqa: N815 - the base class looks for this name
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's own signature
         pass
@@ -103,7 +104,7 @@ def webhook_receiver(tls: ssl.SSLContext | None = None) -> Iterator[WebhookRecei
     server.RequestHandlerClass = type("Handler", (_Handler,), {"receiver": receiver})
     if tls is not None:
         server.tls = tls
-        tls.sni_callback = lambda _socket, name, _context: receiver.server_names.append(name)  # type: ignore[assignment,misc]
+        tls.sni_callback = lambda _socket, name, _context: receiver.server_names.append(name)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -26,6 +26,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # Public by number, but not a public place, and not told so by the registries that `ipaddress` follows.
 _MORE_PRIVATE = (
     ip_network("168.63.129.16/32"),  # Azure answers the machines inside it here
+    ip_network("192.0.0.0/24"),  # protocol assignments; Oracle's cloud keeps its metadata here
     ip_network("192.88.99.0/24"),  # 6to4 relays: leads to an IPv4 address of the caller's choice
     ip_network("2002::/16"),  # 6to4, likewise
     ip_network("2001::/23"),  # Teredo and other special purposes
