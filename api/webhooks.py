@@ -3,14 +3,14 @@
 A key sees its own endpoints only, and these hear only of the shops that the key covers (B36).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -54,8 +54,60 @@ _REFUSED_BECAUSE = {
 }
 
 
+_ENDPOINT: dict[str, Any] = {
+    "id": "0197e3a2-6f00-7c10-8a55-2b1f6b1f5a11",
+    "url": "https://hooks.example.com/toritsugi",
+    "label": "our site",
+    "types": ["booking.confirmed", "booking.cancelled"],
+    "enabled": True,
+    "created_at": "2026-12-01T03:00:00Z",
+    "disabled_at": None,
+    "disabled_because": None,
+    "failing_since": None,
+    "failures": 0,
+    "paused_until": None,
+}
+_WITH_SECRET: dict[str, Any] = {**_ENDPOINT, "secret": "whsec_" + "A" * 43 + "="}
+_DELIVERY: dict[str, Any] = {
+    "id": "0197e3a2-7b10-7d20-9c66-3c2f7c2f6b22",
+    "event_id": "0197e3a2-7a00-7b30-8d77-4d3f8d3f7c33",
+    "type": "booking.confirmed",
+    "occurred_at": "2026-12-01T03:00:12Z",
+    "cause": "event",
+    "state": "waiting",
+    "because": None,
+    "next_attempt_at": "2026-12-01T03:00:18Z",
+    "ended_at": None,
+    "attempts": [
+        {
+            "number": 1,
+            "started_at": "2026-12-01T03:00:12Z",
+            "ended_at": "2026-12-01T03:00:13Z",
+            "status": 500,
+            "error": None,
+        }
+    ],
+}
+_ACCEPTED: dict[str, Any] = {"delivery_id": _DELIVERY["id"], "event_id": _DELIVERY["event_id"], "state": "waiting"}
+_RESEND: dict[str, Any] = {
+    "id": "0197e3a2-8c20-7e40-8e88-5e4f9e4f8d44",
+    "from": "2026-11-30T00:00:00Z",
+    "to": "2026-12-01T00:00:00Z",
+    "include_delivered": False,
+    "found": 12,
+    "ended_at": "2026-12-01T03:05:00Z",
+}
+
+
+def _answers(status: int, example: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """Show a success by an example, as the API's description wants it."""
+    return {status: {"content": {"application/json": {"example": dict(example)}}}}
+
+
 class EndpointRequest(Given):
     """`POST /v1/webhook-endpoints`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"url": _ENDPOINT["url"], "types": _ENDPOINT["types"]}]})
 
     url: str = Field(max_length=LONGEST_URL, examples=["https://hooks.example.com/toritsugi"])
     label: PlainText = Field("", max_length=100, description="A name of your own for it; never personal data.")
@@ -64,6 +116,8 @@ class EndpointRequest(Given):
 
 class EndpointChange(Given):
     """`PATCH …/{id}`: what is absent stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": True}]})
 
     url: str | None = Field(None, max_length=LONGEST_URL)
     label: PlainText | None = Field(None, max_length=100)
@@ -85,6 +139,12 @@ class EndpointChange(Given):
 class ResendRequest(Given):
     """`POST …/{id}/resend`: one event, or the events of a span of time."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"from": _RESEND["from"], "to": _RESEND["to"]}, {"event_id": _ACCEPTED["event_id"]}]
+        }
+    )
+
     event_id: UUID | None = Field(None, description="The `webhook-id` of one event.")
     from_at: AwareDatetime | None = Field(None, alias="from", description="Events from this instant on …")
     until_at: AwareDatetime | None = Field(None, alias="to", description="… and before this one.")
@@ -102,7 +162,7 @@ class ResendRequest(Given):
         return self
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=_answers(201, _WITH_SECRET))
 def add(body: EndpointRequest, sent: SentOnce) -> JSONResponse:
     """Add an endpoint. The answer holds its secret; only this request, repeated with its key, shows it again."""
     _check_url(body.url)
@@ -125,7 +185,7 @@ def add(body: EndpointRequest, sent: SentOnce) -> JSONResponse:
     return sent.answer(body, act)
 
 
-@router.get("")
+@router.get("", responses=_answers(200, {"endpoints": [_ENDPOINT]}))
 def show_all(caller: Manager) -> dict[str, Any]:
     """Return the caller's endpoints."""
     query = select(WebhookEndpoint).where(WebhookEndpoint.api_key_id == caller.id).order_by(WebhookEndpoint.id)
@@ -133,14 +193,14 @@ def show_all(caller: Manager) -> dict[str, Any]:
         return {"endpoints": [_endpoint_out(endpoint) for endpoint in session.scalars(query)]}
 
 
-@router.get("/{endpoint_id}")
+@router.get("/{endpoint_id}", responses=_answers(200, _ENDPOINT))
 def show(endpoint_id: UUID, caller: Manager) -> dict[str, Any]:
     """Return one endpoint: whether it is called, and since when it fails."""
     with database().snapshot() as session:
         return _endpoint_out(_own(caller, session.get(WebhookEndpoint, endpoint_id)))
 
 
-@router.patch("/{endpoint_id}")
+@router.patch("/{endpoint_id}", responses=_answers(200, _ENDPOINT))
 def change(endpoint_id: UUID, body: EndpointChange, sent: Sent) -> JSONResponse:
     """Change an endpoint, switch it off, or on again. What happened meanwhile comes with `resend`, not by itself."""
     if body.url is not None:
@@ -171,7 +231,7 @@ def remove(endpoint_id: UUID, caller: Manager) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/{endpoint_id}/rotate-secret")
+@router.post("/{endpoint_id}/rotate-secret", responses=_answers(200, _WITH_SECRET))
 def rotate_secret(endpoint_id: UUID, sent: SentOnce) -> JSONResponse:
     """Make a new secret. For 24 hours both it and the old one sign every call, so that nothing is missed."""
 
@@ -186,7 +246,7 @@ def rotate_secret(endpoint_id: UUID, sent: SentOnce) -> JSONResponse:
     return sent.answer(None, act)
 
 
-@router.post("/{endpoint_id}/test", status_code=202)
+@router.post("/{endpoint_id}/test", status_code=202, responses=_answers(202, _ACCEPTED))
 def send_test(endpoint_id: UUID, sent: Sent) -> JSONResponse:
     """Send a `webhook.test` event: one attempt, also to an endpoint that is off. `Location` shows the outcome."""
 
@@ -197,7 +257,7 @@ def send_test(endpoint_id: UUID, sent: Sent) -> JSONResponse:
     return sent.answer(None, act)
 
 
-@router.post("/{endpoint_id}/resend", status_code=202)
+@router.post("/{endpoint_id}/resend", status_code=202, responses=_answers(202, _ACCEPTED))
 def resend(endpoint_id: UUID, body: ResendRequest, sent: Sent) -> JSONResponse:
     """Send one event once more, or those of a span of time; events are kept for 30 days. The `webhook-id` stays."""
 
@@ -223,7 +283,7 @@ def resend(endpoint_id: UUID, body: ResendRequest, sent: Sent) -> JSONResponse:
     return sent.answer(body, act)
 
 
-@router.get("/{endpoint_id}/resends/{resend_id}")
+@router.get("/{endpoint_id}/resends/{resend_id}", responses=_answers(200, _RESEND))
 def show_resend(endpoint_id: UUID, resend_id: UUID, caller: Manager) -> dict[str, Any]:
     """Return how far the resending of a span has come."""
     with database().snapshot() as session:
@@ -234,7 +294,10 @@ def show_resend(endpoint_id: UUID, resend_id: UUID, caller: Manager) -> dict[str
         return _resend_out(span)
 
 
-@router.get("/{endpoint_id}/deliveries")
+@router.get(
+    "/{endpoint_id}/deliveries",
+    responses=_answers(200, {"deliveries": [_DELIVERY], "next_before": None}),
+)
 def show_deliveries(
     endpoint_id: UUID,
     caller: Manager,
@@ -259,7 +322,7 @@ def show_deliveries(
     return {"deliveries": out, "next_before": out[-1]["id"] if len(out) == limit else None}
 
 
-@router.get("/{endpoint_id}/deliveries/{delivery_id}")
+@router.get("/{endpoint_id}/deliveries/{delivery_id}", responses=_answers(200, _DELIVERY))
 def show_delivery(endpoint_id: UUID, delivery_id: UUID, caller: Manager) -> dict[str, Any]:
     """Return what became of one delivery."""
     with database().snapshot() as session:

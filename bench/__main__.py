@@ -28,6 +28,7 @@ from bench.ground import (
 )
 from bench.plan import Plan
 from bench.report import Line
+from bench.sweeping import Sweep
 from worker.clock import system_now
 from worker.database import Database, database
 from worker.settings import REPOSITORY
@@ -126,19 +127,19 @@ def _in_turns(place: Ground, plan: Plan, key: str, main: dict[str, str]) -> list
 
 
 def _throughputs(found: Round) -> list[Line]:
-    bare = [each.rate for each in found.bare]
+    bare, bare_cpu = [each.rate for each in found.bare], [each.cpu_ms for each in found.bare]
     lines = [report.throughput("bare Celery no-op", bare, bare, note="Celery's defaults; pool and events as ours")]
-    lines += report.cpu("  workers' CPU each", (each.cpu_ms for each in found.bare))
+    lines += report.cpu("  workers' CPU each", bare_cpu, bare_cpu)
     for what, drained in (("messages, one by one", found.singly), ("messages, in bulk", found.in_bulk)):
         most = max(each.most_deliveries for each in drained)
         note = "row to ledger; each delivered once" if most == 1 else f"DELIVERED UP TO {most} TIMES"
         lines.append(report.throughput(what, [each.rate for each in drained], bare, note=note))
-        lines += report.cpu("  workers' CPU each", (each.cpu_ms for each in drained))
+        lines += report.cpu("  workers' CPU each", [each.cpu_ms for each in drained], bare_cpu)
     for name, accepted in found.accepted.items():
         rates = [each.rate for each in accepted]
         waits = [each.median_ms for each in accepted]
         lines.append(report.throughput(f"requests accepted, {name}", rates, bare, note="POST /v1/bookings, 201"))
-        lines += report.cpu("  API's CPU each", (each.cpu_ms for each in accepted))
+        lines += report.cpu("  API's CPU each", [each.cpu_ms for each in accepted], bare_cpu)
         note = f"{accepting.CONNECTIONS} connections"
         lines.append(Line("  answer after", report.spread(waits)[0], "ms", note=note, rounds=waits))
     return lines
@@ -169,28 +170,26 @@ def _codes(place: Ground, plan: Plan, key: str) -> list[Line]:
 def _sweeps(plan: Plan) -> list[Line]:
     _say("Sweeps …")
     found = sweeping.against_waiting(database(), plan.waiting, sweeps=plan.sweeps)
-    return [
-        Line(
-            f"sweep, {each.waiting:,} rows wait", each.ms, "ms", note=f"{each.cpu_ms:.1f} ms CPU without the database's"
-        )
-        for each in found
-    ]
+    return [Line(f"sweep, {each.waiting:,} rows wait", each.ms, "ms", note=_touches(each)) for each in found]
 
 
 def _churn(plan: Plan) -> list[Line]:
     _say(f"{plan.churned:,} jobs come and go beside an open read …")
-    tenths, after = sweeping.beside_an_open_read(database(), plan.churned)
-    first, last = tenths[0], tenths[-1]
-    rates, sweeps = [each.rate for each in tenths], [each.sweep_ms for each in tenths]
+    found = sweeping.beside_an_open_read(database(), plan.churned)
+    first, last = found.rates[0], found.rates[-1]
     return [
-        Line("jobs come and gone, first tenth", first.rate, "/s", note="in batches, beside an open read", rounds=rates),
-        Line(f"  last tenth of {last.jobs:,}", last.rate, "/s"),
-        Line("  sweep after the first tenth", first.sweep_ms, "ms", rounds=sweeps),
-        Line("  sweep after the last tenth", last.sweep_ms, "ms"),
-        Line("  sweep after the read and a VACUUM", after.sweep_ms, "ms"),
-        Line("  table then", last.table_mb, "MB", note=f"{after.table_mb:.1f} MB after the VACUUM"),
-        Line("  indexes then", last.indexes_mb, "MB", note=f"{after.indexes_mb:.1f} MB after the VACUUM"),
+        Line("jobs come and gone, first tenth", first, "/s", note="beside an open read", rounds=found.rates),
+        Line(f"  last tenth of {plan.churned:,}", last, "/s"),
+        Line("  sweep before", found.before.ms, "ms", note=_touches(found.before)),
+        Line("  sweep after", found.after.ms, "ms", note=_touches(found.after)),
+        Line("  sweep after the read's end and a VACUUM", found.vacuumed.ms, "ms", note=_touches(found.vacuumed)),
+        Line("  table then", found.table_mb[0], "MB", note=f"{found.table_mb[1]:.1f} MB after the VACUUM"),
+        Line("  indexes then", found.indexes_mb[0], "MB", note=f"{found.indexes_mb[1]:.1f} MB after the VACUUM"),
     ]
+
+
+def _touches(found: Sweep) -> str:
+    return f"touches {found.blocks:,.0f} blocks; {found.cpu_ms:.1f} ms CPU without the database's"
 
 
 def _sqlite(file: Path) -> str:

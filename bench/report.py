@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -34,10 +34,17 @@ def throughput(what: str, rates: Sequence[float], bare: Sequence[float], *, note
     return Line(what, statistics.median(rates), "/s", ratio, note, rates)
 
 
-def cpu(what: str, found: Iterable[float | None]) -> list[Line]:
-    """Return the line of processor time, or none where the system does not tell."""
-    known = [value for value in found if value is not None]
-    return [Line(what, statistics.median(known), "ms", rounds=known)] if known else []
+def cpu(what: str, found: Sequence[float | None], bare: Sequence[float | None]) -> list[Line]:
+    """Return the line of processor time, or none where the system does not tell.
+
+    Its ratio hardly moves with what else the machine does, so on a busy one it says more than that of a rate.
+    """
+    pairs = [(own, base) for own, base in zip(found, bare, strict=True) if own is not None and base]
+    if not pairs:
+        return []
+    ratio = statistics.median(own / base for own, base in pairs)
+    rounds = [own for own, _ in pairs]
+    return [Line(what, statistics.median(rounds), "ms", ratio, rounds=rounds)]
 
 
 def spread(found: Sequence[float]) -> tuple[float, float]:

@@ -15,12 +15,14 @@ from models.job import QUEUES, Job, Name
 from worker.chance import new_id
 from worker.clock import clock, unix_ms
 from worker.database import Database
+from worker.database import database as own_database
 from worker.jobs import sweep
 from worker.jobs.relay import relay
 
 _BATCH = 200
 _TENTHS = 10
-_FEW_SWEEPS = 5
+_FEW_SWEEPS = 10
+_COUNTED_SECONDS = 1.2
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,13 @@ class Sweep:
         waiting: rows that are not due.
         ms: from its first statement to its last.
         cpu_ms: this process's processor time for it; the database's is not in it.
+        blocks: of the table and its indexes that the database looked at; a busy machine does not change it.
     """
 
     waiting: int
     ms: float
     cpu_ms: float
+    blocks: float
 
 
 def against_waiting(database: Database, counts: Sequence[int], *, sweeps: int) -> list[Sweep]:
@@ -56,44 +60,43 @@ def against_waiting(database: Database, counts: Sequence[int], *, sweeps: int) -
 
 @dataclass(frozen=True)
 class Churned:
-    """How it stood after some jobs had come and gone.
+    """What jobs that come and go leave behind.
 
     Attributes:
-        jobs: inserted, rung and deleted so far.
-        rate: of the last tenth, a second.
-        sweep_ms: one sweep that finds nothing due.
-        table_mb, indexes_mb: what the empty table holds on to.
+        rates: jobs a second, by tenths of the run.
+        before, after, vacuumed: sweeps at the beginning, at the end, and when the read was closed and all tidied.
+        table_mb, indexes_mb: what the empty table holds on to at the end, and tidied.
     """
 
-    jobs: int
-    rate: float
-    sweep_ms: float
-    table_mb: float
-    indexes_mb: float
+    rates: list[float]
+    before: Sweep
+    after: Sweep
+    vacuumed: Sweep
+    table_mb: tuple[float, float]
+    indexes_mb: tuple[float, float]
 
 
-def beside_an_open_read(database: Database, count: int) -> tuple[list[Churned], Churned]:
-    """Insert, ring and delete jobs, as timers are, while another transaction holds on to the state before.
-
-    Returns:
-        How it stood after each tenth, and after the read was closed and the table vacuumed.
-    """
+def beside_an_open_read(database: Database, count: int) -> Churned:
+    """Insert, ring and delete jobs, as timers are, while another transaction holds on to the state before."""
     relay().enable()
     _clear(database)
-    tenths: list[Churned] = []
+    rates: list[float] = []
+    batches = max(1, count // _TENTHS // _BATCH)
     with database.engine.connect().execution_options(isolation_level="REPEATABLE READ") as reader:
         reader.execute(text("SELECT count(*) FROM jobs"))
-        for tenth in range(1, _TENTHS + 1):
+        before = _timed(0, _FEW_SWEEPS)
+        for _ in range(_TENTHS):
             began = time.monotonic()
-            for _ in range(count // _TENTHS // _BATCH):
+            for _ in range(batches):
                 _come_and_go(database)
-            done = count // _TENTHS // _BATCH * _BATCH
-            tenths.append(_state(database, tenth * done, done / (time.monotonic() - began)))
+            rates.append(batches * _BATCH / (time.monotonic() - began))
+        after = _timed(0, _FEW_SWEEPS)
+        sizes = _megabytes(database)
         reader.rollback()
     _vacuum(database)
-    after = _state(database, tenths[-1].jobs, 0.0)
+    vacuumed, tidied = _timed(0, _FEW_SWEEPS), _megabytes(database)
     _clear(database)
-    return tenths, after
+    return Churned(rates, before, after, vacuumed, (sizes[0], tidied[0]), (sizes[1], tidied[1]))
 
 
 def _come_and_go(database: Database) -> None:
@@ -128,19 +131,40 @@ def _row(job_id: UUID, now: datetime) -> dict[str, object]:
 
 def _timed(waiting: int, sweeps: int) -> Sweep:
     spans, cpu = [], []
+    seen = _blocks()
     for _ in range(sweeps):
         began, used = time.perf_counter(), time.process_time()
         sweep()
         spans.append(1000 * (time.perf_counter() - began))
         cpu.append(1000 * (time.process_time() - used))
-    return Sweep(waiting, statistics.median(spans), statistics.median(cpu))
+    # One more has been made to have them counted.
+    blocks = (_blocks() - seen) / (sweeps + 1)
+    return Sweep(waiting, statistics.median(spans), statistics.median(cpu), blocks)
 
 
-def _state(database: Database, done: int, rate: float) -> Churned:
+def _blocks() -> int:
+    """Return how many blocks of the jobs' table and indexes were looked at so far, counted after one more sweep.
+
+    A connection tells its counts at the end of a transaction, and once a second at most.
+
+    Source: https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-STATS-VIEWS.
+    """
+    time.sleep(_COUNTED_SECONDS)
+    sweep()
+    counts = text(
+        "SELECT heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit"
+        " FROM pg_statio_user_tables WHERE relname = 'jobs'"
+    )
+    with own_database().snapshot() as session:
+        return int(session.scalars(counts).one())
+
+
+def _megabytes(database: Database) -> tuple[float, float]:
+    """Return what table and indexes take."""
     sizes = text("SELECT pg_table_size('jobs') / 1048576.0, pg_indexes_size('jobs') / 1048576.0")
     with database.engine.connect() as connection:
-        table_mb, indexes_mb = connection.execute(sizes).one()
-    return Churned(done, rate, _timed(0, _FEW_SWEEPS).ms, float(table_mb), float(indexes_mb))
+        table, indexes = connection.execute(sizes).one()
+    return float(table), float(indexes)
 
 
 def _vacuum(database: Database) -> None:

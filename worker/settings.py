@@ -129,8 +129,8 @@ class Settings(BaseSettings):
             wrong.append("TEST_NUMBERS (empty)")
         if self.webhook_allow_private:
             wrong.append("WEBHOOK_ALLOW_PRIVATE (unset)")
-        if self.flower_basic_auth is None:
-            wrong.append("FLOWER_BASIC_AUTH")
+        if self.flower_basic_auth is None or ":" not in self.flower_basic_auth.get_secret_value():
+            wrong.append("FLOWER_BASIC_AUTH (user:password)")
         if urlsplit(self.public_url).scheme != "https":
             wrong.append("PUBLIC_URL (https)")
         wrong += [

@@ -81,7 +81,9 @@ class Caller(Desk):
         assert self.post(booking_id, "code", code=self.code(booking_id)).status_code == 200
         return booking_id
 
-    def post(self, booking_id: UUID, operation: str, *, headers: Mapping[str, str] | None = None, **body: Any) -> Response:
+    def post(
+        self, booking_id: UUID, operation: str, *, headers: Mapping[str, str] | None = None, **body: Any
+    ) -> Response:
         """Do something to a booking."""
         return self.http.post(f"/v1/bookings/{booking_id}/{operation}", json=body or None, headers=headers)
 

@@ -94,7 +94,7 @@ def test_what_is_not_json_is_malformed_and_not_repeated(caller: Caller, body: by
 
     answer = caller.http.post("/v1/bookings", content=body, headers=headers)
 
-    assert answer.status_code == 400, answer.text
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert "nope" not in answer.text
 

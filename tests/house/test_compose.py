@@ -175,7 +175,7 @@ def test_redis_starts_with_its_configuration_and_lets_nobody_in_without_the_pass
 
     with started(redis, tmp_path / "redis.conf"):
         client = connected(port, password="correct-horse")
-        stranger = redis_client.Redis(port=port)
+        stranger = redis_client.Redis(port=port, retry=redis_client.retry.Retry(redis_client.backoff.NoBackoff(), 0))
 
         assert client.config_get("appendonly") == {"appendonly": "yes"}
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}

@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 import requests
 
+from worker.clock import clock
+from worker.database import Database
+
 # A stack must come up and a story be played before the first claim; on a busy machine that takes its time.
 pytestmark = pytest.mark.timeout(300)
 
 SHOP = "fred"
 CUSTOMERS = 100
+API_THREADS = 40  # anyio's default, in which the API's synchronous handlers run
 
 
 @dataclass
@@ -73,3 +77,23 @@ def test_one_code_is_delivered_and_nothing_else(rush: Rush) -> None:
     (letter,) = rush.sent
 
     assert "認証コード" in letter["text"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_as_many_transactions_as_the_api_has_threads_may_all_ask_the_time_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.clock._CACHED_SECONDS", 0.0)
+    monkeypatch.setattr(database.engine.pool, "_timeout", 5.0)
+    together = Barrier(API_THREADS)
+
+    def ask(_: int) -> None:
+        with database.transaction() as session:
+            session.connection()
+            together.wait()
+            clock().now()
+
+    with ThreadPoolExecutor(API_THREADS) as threads:
+        answered = list(threads.map(ask, range(API_THREADS)))
+
+    assert len(answered) == API_THREADS

@@ -24,7 +24,9 @@ def answered(shop_floor: Workshop) -> Workshop:
         session.add(ApiKey(id="shop", label="", secret_sha256="", scopes=[], shops=None, created_at=NOW))
         session.flush()
         day = timedelta(hours=24)
-        session.add_all([answer("old", NOW - day - timedelta(seconds=1)), answer("kept", NOW - day), answer("new", NOW)])
+        session.add_all(
+            [answer("old", NOW - day - timedelta(seconds=1)), answer("kept", NOW - day), answer("new", NOW)]
+        )
     return shop_floor
 
 

@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real server in a thread, told beforehand what to answer. `standardwebhooks` is its judge."""
+"""A receiver of webhooks: a real server in a thread, told beforehand what to answer. `standardwebhooks` judges."""
 
 import contextlib
 import ssl
