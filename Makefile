@@ -15,7 +15,7 @@ DEV_STAMP := $(VENV)/.dev-$(call checksum,requirements/dev.lock).stamp
 UP_READY := $(firstword $(wildcard $(DEV_STAMP)) $(UP_STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test lint format types lock clean
+.PHONY: help setup up demo test bench lint format types lock clean
 
 help:  ## What there is
 	@grep -hE '^[a-z]+:.*##' Makefile | awk -F ':.*## *' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ setup: | $(DEV_STAMP)  ## Install what the tests need (`make up` needs less, and
 
 test: | $(DEV_STAMP)  ## Run all tests (ARGS='-k code' for some of them)
 	$(RUN) pytest $(ARGS)
+
+bench: | $(DEV_STAMP)  ## Measure speed beside a bare Celery no-op, in four minutes (BENCH_FULL=1: all of it)
+	$(RUN) bench
 
 lint: types | $(DEV_STAMP)  ## Check rules, layout and types
 	$(VENV)/bin/ruff check

@@ -39,13 +39,15 @@ task_queues = [CeleryQueue(str(queue)) for queue in Queue]
 task_create_missing_queues = False
 task_default_queue = str(Queue.BOOKINGS)
 
-# With acknowledgements on: after the work, and again if the process died.
+# With acknowledgements on: after the work, and again if the process died. Without them a killed child's job comes
+# back by way of its row, where its starts are counted.
 task_acks_late = True
-task_reject_on_worker_lost = True
+task_reject_on_worker_lost = settings().broker_acknowledges
 # A killed worker forgets what it had fetched ahead; those jobs wait a lease, so few are fetched ahead.
 worker_prefetch_multiplier = 2
 
-# On TERM running jobs get this long, then go back; longer than a vendor's read timeout.
+# TERM is a warm shutdown: running jobs end, however long that takes; whoever stops the worker bounds it (60 s in
+# docker-compose.yml). QUIT and INT are soft: running jobs get this long, longer than a vendor's read timeout, then stop.
 worker_soft_shutdown_timeout = 35.0
 # Flower shows what happens.
 worker_send_task_events = True
@@ -56,5 +58,12 @@ worker_hijack_root_logger = False
 enable_utc = True
 timezone = "UTC"
 
-imports = ["tasks.timers", "tasks.verification", "tasks.bookings", "tasks.delivery", "tasks.settling"]
+imports = [
+    "tasks.timers",
+    "tasks.verification",
+    "tasks.bookings",
+    "tasks.delivery",
+    "tasks.settling",
+    "tasks.webhooks",
+]
 worker_cancel_long_running_tasks_on_connection_loss = False

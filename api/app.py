@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import bookings, health, jobs, messages, pages, problems, receipts, shops, verifications
+from api import bookings, health, jobs, messages, pages, problems, receipts, shops, verifications, webhooks
 from api.arrivals import Arrivals
 from worker import logs
 from worker.jobs.relay import relay
@@ -35,7 +35,7 @@ def create_app() -> FastAPI:
         redoc_url=None,
     )
     problems.install(app)
-    for part in (shops, bookings, verifications, messages, jobs, receipts, health, pages):
+    for part in (shops, bookings, verifications, messages, jobs, webhooks, receipts, health, pages):
         app.include_router(part.router)
     app.add_middleware(Arrivals)
     return app

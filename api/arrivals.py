@@ -10,10 +10,12 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, response
+from api.problems import Problem, database_unavailable, fault, response
 from worker.chance import new_id
 from worker.clock import clock, unix_ms
 from worker.logs import request_id
@@ -40,17 +42,20 @@ class Arrivals:
         token = request_id.set(current)
         status = 500
         seen = 0
+        answering = False
 
         async def limited() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > LARGEST_BODY:
-                raise Problem(413, "too_large", f"A request may have {LARGEST_BODY} bytes at most.")
+                # FastAPI makes a 400 of whatever else reading a body raises.
+                raise HTTPException(413, f"A request may have {LARGEST_BODY} bytes at most.")
             return message
 
         async def marked(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answering
+            answering = True
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
@@ -63,6 +68,14 @@ class Arrivals:
             await self._app(scope, limited, marked)
         except Problem as problem:
             await response(problem)(scope, receive, marked)
+        except SQLAlchemyError:
+            # The clock's offset is a row; everything later has handlers of its own.
+            await response(database_unavailable())(scope, receive, marked)
+        except Exception as error:
+            if answering:
+                raise
+            # Answered here and not by the framework's own outermost layer, where the request has no id any more.
+            await response(fault(error))(scope, receive, marked)
         finally:
             route = scope.get("route")
             _log.info(

@@ -24,7 +24,7 @@ from api.resources import (
 from models.access import ApiKey, Scope
 from models.booking import Booking, Cause, Released, Status
 from models.customer import Channel
-from models.errors import IllegalMove, Refusal, SlotTaken, SlotUnknown
+from models.errors import HoldEnded, IllegalMove, Refusal, SlotTaken, SlotUnknown
 from models.shop import Shop
 from worker import bookings, slots
 from worker.customers import Contact
@@ -180,10 +180,10 @@ def _changed_so_already(booking: Booking, body: ChangeRequest) -> bool:
 def _with_free_slots(
     session: Session, refusal: Refusal, shop_id: str, wanted: datetime, received_at: datetime
 ) -> Problem:
-    """Say the refusal; where a slot cannot be had, name others that can."""
+    """Say the refusal; where the slot cannot be had, or no more, name those that can."""
     problem = problem_of(refusal, received_at=received_at)
     shop = session.get(Shop, shop_id)
-    if isinstance(refusal, SlotTaken | SlotUnknown) and shop is not None and shop.enabled:
+    if isinstance(refusal, SlotTaken | SlotUnknown | HoldEnded) and shop is not None and shop.enabled:
         others = slots.next_free(session, shop, wanted, now=received_at)
         problem.extra["free_slots"] = [slot_out(slot) for slot in others]
     return problem

@@ -112,8 +112,21 @@ def response(problem: Problem) -> JSONResponse:
     return JSONResponse(problem.body(), status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
+def database_unavailable() -> Problem:
+    """Return the problem of a database that is down: the one reason to refuse work as a whole."""
+    detail = "The database cannot be reached, so nothing was accepted. Please send the same request again."
+    return Problem(503, "database_unavailable", detail, headers={"Retry-After": "5"})
+
+
+def fault(error: Exception) -> Problem:
+    """Return the problem of an error that nobody foresaw. The log gets its class and places, nobody its text."""
+    _log.error("request failed", exc_info=error)
+    detail = "This is our fault, and nothing was accepted. The request id helps us find it."
+    return Problem(500, "internal_error", detail)
+
+
 def install(app: FastAPI) -> None:
-    """Let every error of the app leave as a problem."""
+    """Let every error that is foreseen leave as a problem; `Arrivals` sees to all others."""
 
     @app.exception_handler(Problem)
     async def _problem(request: Request, problem: Problem) -> JSONResponse:  # noqa: ARG001
@@ -133,21 +146,21 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:  # noqa: ARG001
-        codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
+        # The framework's own 400 says that a body could not be read at all.
+        codes = {
+            400: "malformed_json",
+            404: "not_found",
+            405: "method_not_allowed",
+            413: "too_large",
+            415: "unsupported_media_type",
+        }
         code = codes.get(error.status_code, f"http_{error.status_code}")
         return response(Problem(error.status_code, code, str(error.detail), headers=error.headers))
 
     @app.exception_handler(DBAPIError)
     @app.exception_handler(PoolTimeoutError)
     async def _database(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
-        detail = "The database cannot be reached, so nothing was accepted. Please send the same request again."
-        return response(Problem(503, "database_unavailable", detail, headers={"Retry-After": "5"}))
-
-    @app.exception_handler(Exception)
-    async def _fault(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
-        _log.error("request failed", exc_info=error)
-        detail = "This is our fault, and nothing was accepted. The request id helps us find it."
-        return response(Problem(500, "internal_error", detail))
+        return response(database_unavailable())
 
 
 def _pointer(location: Sequence[int | str]) -> str:

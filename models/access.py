@@ -20,6 +20,7 @@ class Scope(StrEnum):
     BOOKINGS_READ = "bookings:read"
     BOOKINGS_WRITE = "bookings:write"
     VERIFICATIONS = "verifications"
+    WEBHOOKS = "webhooks:manage"
     OPERATOR = "operator"
 
 

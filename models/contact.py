@@ -56,7 +56,7 @@ class Phone:
     """A mobile number; its repr shows nothing of it.
 
     Attributes:
-        e164: the number as `+819012345678`.
+        e164: the number as `+819000000012`.
         is_test: the number begins with a test prefix; limits by prefix leave it out.
     """
 

@@ -46,6 +46,9 @@ class Name(StrEnum):
     SETTLE_MESSAGE = "message.settle_message"
     POLL_MESSAGE = "message.poll_message"
     APPLY_RECEIPT = "message.apply_receipt"
+    FAN_OUT_WEBHOOK = "webhook.fan_out_event"
+    DELIVER_WEBHOOK = "webhook.deliver_event"
+    RESEND_WEBHOOKS = "webhook.resend_events"
 
 
 QUEUES: dict[str, Queue] = {
@@ -64,6 +67,9 @@ QUEUES: dict[str, Queue] = {
     Name.SETTLE_MESSAGE: Queue.DELIVERY,
     Name.POLL_MESSAGE: Queue.DELIVERY,
     Name.APPLY_RECEIPT: Queue.WEBHOOKS,
+    Name.FAN_OUT_WEBHOOK: Queue.WEBHOOKS,
+    Name.DELIVER_WEBHOOK: Queue.WEBHOOKS,
+    Name.RESEND_WEBHOOKS: Queue.WEBHOOKS,
 }
 """Where each job is done unless the one who enqueues it says otherwise."""
 

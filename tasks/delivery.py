@@ -17,6 +17,7 @@ from worker.dispatching import End, Go, Wait, decide
 from worker.jobs import enqueue, outside_job
 from worker.settings import settings
 from worker.vendors import Outgoing, vendor_named
+from worker.webhooks import tell_of_message
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +47,9 @@ class DeliverMessage:
             case Wait(until):
                 _deliver_later(session, message, until)
             case End(because):
+                before = message.state
                 message.give_up(because, now=now)
+                tell_of_message(session, message, before, now=now)
                 settling.cannot_be_reached(session, message, now=now)
             case Go(carrier, outgoing):
                 message.begin()
@@ -61,8 +64,10 @@ class DeliverMessage:
     def record(self, session: Session, now: datetime, plan: Plan, result: Answer) -> None:
         """Write down the answer; what was provably not sent is tried again after a pause."""
         message = _locked(session, plan.message_id)
+        before = message.state
         session.get_one(Attempt, plan.attempt_id).record(result, now=now)
         message.record(result, now=now)
+        tell_of_message(session, message, before, now=now)
         carriers.heard(session, plan.carrier, result, now=now)
         match result:
             case Refused() if not result.operator:
@@ -78,8 +83,10 @@ class DeliverMessage:
     def lost(self, session: Session, now: datetime, message_id: UUID) -> None:
         """Nobody knows whether the vendor took it. Nothing is sent again until somebody does."""
         message = _locked(session, message_id)
+        before = message.state
         unheard = Unknown("no_answer_recorded")
         message.record(unheard, now=now)
+        tell_of_message(session, message, before, now=now)
         open_attempts = select(Attempt).where(Attempt.message_id == message_id, Attempt.answer.is_(None))
         for attempt in session.scalars(open_attempts):
             attempt.record(unheard, now=now)

@@ -20,6 +20,7 @@ from worker.database import database
 from worker.jobs import enqueue, job, outside_job
 from worker.settings import settings
 from worker.vendors import CannotTell, Finding, Found, NotThere, vendor_named
+from worker.webhooks import tell_of_message
 
 _LEASE = timedelta(seconds=2 * (settings().vendor_connect_seconds + settings().vendor_read_seconds) + 5)
 _A_MOMENT = timedelta(seconds=5)
@@ -54,8 +55,18 @@ def _attempt_of(session: Session, receipt: Receipt) -> Attempt | None:
 
 
 def _learn(session: Session, message: Message, fact: State, *, code: str | None, now: datetime) -> None:
-    if message.learn(fact, now=now, because=code) and fact in _DID_NOT_ARRIVE:
+    before = message.state
+    advanced = message.learn(fact, now=now, because=code)
+    tell_of_message(session, message, before, now=now)
+    if advanced and fact in _DID_NOT_ARRIVE:
         settling.cannot_be_reached(session, message, now=now)
+
+
+def _give_up_finding_out(session: Session, message: Message, *, now: datetime) -> None:
+    """Do what the message's kind says; what is left is on a person's list."""
+    before = message.state
+    message.settle_unfound(now=now)
+    tell_of_message(session, message, before, now=now)
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,7 +92,7 @@ class SettleMessage:
         message = session.get_one(Message, message_id, with_for_update=True)
         attempt = settling.unknown_attempt(session, message_id)
         if attempt is None:
-            message.settle_unfound(now=now)
+            _give_up_finding_out(session, message, now=now)
         if message.state is not State.UNKNOWN or attempt is None:
             return None
         # A call may go on after its caller hung up, but not for longer than this.
@@ -113,7 +124,7 @@ class SettleMessage:
             case CannotTell() if plan.look + 1 < len(settling.LOOKS):
                 settling.look_later(session, message, now=now, look=plan.look + 1)
             case CannotTell() | NotThere():
-                message.settle_unfound(now=now)
+                _give_up_finding_out(session, message, now=now)
 
     def lost(self, session: Session, now: datetime, message_id: UUID, look: int) -> None:
         """A question may be asked again."""

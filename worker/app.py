@@ -24,7 +24,7 @@ def _hand_over_from_here(**_: Any) -> None:
     from worker.jobs.relay import relay
     from worker.seals import keys_database
 
-    database().dispose()
+    database().forget_connections()
     if (keys := keys_database()) is not None:
-        keys.dispose()
+        keys.forget_connections()
     relay().enable()

@@ -13,15 +13,16 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from models.booking import TERMINAL, Booking, Cause, EntryPoint, Released, Status
+from models.booking import GRACE, Booking, Cause, EntryPoint, Released, Status
 from models.calendar import Slot
 from models.deadline import change_deadline, day_reminder_at, eve_reminder_at
-from models.errors import CodeExhausted, CodeWrong, HoldEnded, IllegalMove, Refusal, ShopClosed, SlotTaken, SlotUnknown
+from models.errors import CodeExhausted, HoldEnded, IllegalMove, Refusal, ShopClosed, SlotTaken, SlotUnknown
 from models.job import Name
 from models.shop import Shop
 from models.terms import TermsDocument, consents_to, governing
 from models.verification import Purpose, Verification
-from worker import codes, slots, verifications
+from models.webhook import EventType
+from worker import slots, verifications
 from worker.chance import new_id
 from worker.clock import unix_ms
 from worker.customers import Contact, customer_at
@@ -31,6 +32,7 @@ from worker.logs import request_id
 from worker.messages import void_unsent
 from worker.seals import Place, seal
 from worker.video import video_provider
+from worker.webhooks import tell_of_booking
 
 
 @dataclass(frozen=True, repr=False)
@@ -130,6 +132,7 @@ def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
     booking.note("held", at=received_at, actor="customer")
     verifications.owe_code(session, verification)
     _set_hold_timer(session, booking)
+    tell_of_booking(session, EventType.BOOKING_HELD, booking, now=received_at)
     return booking
 
 
@@ -179,6 +182,7 @@ def enter_code(session: Session, booking: Booking, given: str, *, received_at: d
     drop_timers(session, booking.id)
     _set_timers(session, booking, now=received_at)
     enqueue(session, Name.CONFIRM_BOOKING, booking_id=booking.id, revision=booking.revision)
+    tell_of_booking(session, EventType.BOOKING_CONFIRMED, booking, now=received_at)
     return None
 
 
@@ -232,6 +236,7 @@ def change(
         revision=booking.revision,
         before=int(before.timestamp()),
     )
+    tell_of_booking(session, EventType.BOOKING_CHANGED, booking, now=received_at)
 
 
 def cancel(session: Session, booking: Booking, *, received_at: datetime, expected_revision: int) -> None:
@@ -264,6 +269,7 @@ def release(session: Session, booking: Booking, because: Released, *, now: datet
     slots.free(session, booking.id)
     drop_timers(session, booking.id)
     void_unsent(session, booking, now=now)
+    tell_of_booking(session, EventType.BOOKING_RELEASED, booking, now=now)
 
 
 def verification_of(session: Session, booking: Booking) -> Verification:
@@ -277,15 +283,14 @@ def _after_cancellation(session: Session, booking: Booking, *, now: datetime) ->
     drop_timers(session, booking.id)
     void_unsent(session, booking, now=now)
     enqueue(session, Name.ANNOUNCE_CANCELLATION, booking_id=booking.id, revision=booking.revision)
+    tell_of_booking(session, EventType.BOOKING_CANCELLED, booking, now=now)
 
 
 def _replayed(booking: Booking, verification: Verification, given: str) -> Refusal | None:
     """A code that comes again gets the outcome it had; nothing terminal revives."""
-    if verification.verified_at is not None and codes.matches(verification, given):
-        return None
-    if booking.status in TERMINAL and verification.verified_at is None:
-        return CodeExhausted(booking_id=booking.id) if verification.is_exhausted else HoldEnded(booking_id=booking.id)
-    return CodeWrong(booking_id=booking.id)
+    if verification.verified_at is not None:
+        return verifications.judge_again(verification, given)
+    return CodeExhausted(booking_id=booking.id) if verification.is_exhausted else HoldEnded(booking_id=booking.id)
 
 
 def _bookable(shop: Shop, starts_at: datetime, now: datetime) -> Slot:
@@ -326,7 +331,9 @@ def _sealed(session: Session, subject: UUID, booking_id: UUID, column: str, text
 
 
 def _set_hold_timer(session: Session, booking: Booking) -> None:
-    enqueue(session, Name.END_HOLD, due_at=booking.hold_expires_at, timer_of=booking.id, booking_id=booking.id)
+    # A code received in the last moment may still be waiting for a lock: it gets as long as the claims do.
+    ends_at = booking.hold_expires_at + GRACE
+    enqueue(session, Name.END_HOLD, due_at=ends_at, timer_of=booking.id, booking_id=booking.id)
 
 
 def _set_timers(session: Session, booking: Booking, *, now: datetime) -> None:

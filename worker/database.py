@@ -4,6 +4,8 @@ On SQLite a writing transaction starts with BEGIN IMMEDIATE: with the driver's o
 read, then overwrite each other without an error.
 """
 
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,13 +16,16 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from worker.settings import settings
 
 _BUSY_SECONDS = 20
+# More than the API has threads (40): a transaction may ask the clock, which needs a connection of its own for a
+# moment. If all of them were taken by transactions that ask, none would ever end.
+_POOL = {"pool_size": 20, "max_overflow": 30}
 _AFTER_COMMIT = "after_commit"
 
 
@@ -64,8 +69,12 @@ class Database:
             yield session
 
     def dispose(self) -> None:
-        """Close all connections; after a fork, drop those of the parent without closing them."""
+        """Close all connections."""
         self.engine.dispose()
+
+    def forget_connections(self) -> None:
+        """Drop the connections that a forked child has from its parent, without closing them for the parent."""
+        self.engine.dispose(close=False)
 
 
 def after_commit(session: Session, act: Callable[[], None]) -> None:
@@ -95,8 +104,7 @@ def mark_commit_actions(session: Session) -> Callable[[], None]:
 def _postgresql(url: str) -> Engine:
     return create_engine(
         url,
-        pool_size=20,
-        max_overflow=20,
+        **_POOL,
         pool_pre_ping=True,
         pool_recycle=1800,
         # Exception texts reach logs and Flower; bound values may be personal data.
@@ -109,16 +117,15 @@ def _sqlite(url: str) -> Engine:
     path = url.removeprefix("sqlite:///")
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        url, hide_parameters=True, pool_size=20, max_overflow=20, connect_args={"timeout": _BUSY_SECONDS}
-    )
+    engine = create_engine(url, hide_parameters=True, **_POOL, connect_args={"timeout": _BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001
         # The driver must not open transactions of its own; `begin` below does.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        _use_wal(cursor)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -128,6 +135,21 @@ def _sqlite(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _use_wal(cursor: DBAPICursor) -> None:
+    """Switch a fresh file to write-ahead logging; the busy timeout does not cover this, so it is tried again."""
+    give_up_at = time.monotonic() + _BUSY_SECONDS
+    while True:
+        cursor.execute("PRAGMA journal_mode")
+        if cursor.fetchone() == ("wal",):
+            return
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
 
 
 @cache

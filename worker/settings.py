@@ -151,6 +151,10 @@ class Settings(BaseSettings):
         frozenset({"JP"}), description="ISO country codes that SMS may be sent to."
     )
     video_url: str = Field("https://meet.jit.si", description="The Jitsi server that calls are handed over to.")
+    webhook_allow_private: bool = Field(
+        default=False,
+        description="Lets webhooks go to plain http and to addresses that are not public, such as this machine's.",
+    )
     flower_basic_auth: SecretStr | None = Field(None, description="`user:password` for Flower; required in production.")
     ring_lease_seconds: float = Field(
         15.0, gt=0, description="A job rung this long before a mark that came through its queue was lost."
@@ -181,8 +185,10 @@ class Settings(BaseSettings):
             wrong.append("DATABASE_URL (PostgreSQL)")
         if self.test_numbers:
             wrong.append("TEST_NUMBERS (empty)")
-        if self.flower_basic_auth is None:
-            wrong.append("FLOWER_BASIC_AUTH")
+        if self.webhook_allow_private:
+            wrong.append("WEBHOOK_ALLOW_PRIVATE (unset)")
+        if self.flower_basic_auth is None or ":" not in self.flower_basic_auth.get_secret_value():
+            wrong.append("FLOWER_BASIC_AUTH (user:password)")
         if urlsplit(self.public_url).scheme != "https":
             wrong.append("PUBLIC_URL (https)")
         wrong += [

@@ -96,7 +96,7 @@ def judge(session: Session, verification: Verification, given: str, *, received_
         CodeWrong, CodeExhausted, HoldEnded or TooManyRequests, as values: what was counted must be committed with them.
     """
     if verification.verified_at is not None:
-        return _judge_again(verification, given)
+        return judge_again(verification, given)
     try:
         guards.admit_try(session, verification, now=received_at)
         verification.count_attempt(received_at=received_at)
@@ -112,7 +112,7 @@ def judge(session: Session, verification: Verification, given: str, *, received_
     return CodeWrong(verification_id=verification.id, attempts_left=verification.attempts_left)
 
 
-def _judge_again(verification: Verification, given: str) -> Refusal | None:
+def judge_again(verification: Verification, given: str) -> Refusal | None:
     """The right code again gets the answer it had; tries are counted here too, or they could be made without end."""
     if verification.is_exhausted:
         return CodeExhausted(verification_id=verification.id)

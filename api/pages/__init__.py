@@ -5,10 +5,17 @@ GET shows, POST acts. Rules live in the models; a page only says what they said.
 
 from fastapi import APIRouter
 
-from api.pages import assets, booking, call, code, device, shop
+from api.pages.assets import router as assets
+from api.pages.booking import router as booking
+from api.pages.call import router as call
+from api.pages.code import router as code
+from api.pages.device import router as device
+from api.pages.lost import router as lost
+from api.pages.shop import router as shop
 
 router = APIRouter(include_in_schema=False)
-for part in (shop, code, booking, call, device, assets):
-    router.include_router(part.router)
+# The last one takes what the others leave.
+for pages in (shop, code, booking, call, device, assets, lost):
+    router.include_router(pages)
 
 __all__ = ["router"]

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from api.pages.failing import LinkUnknown
 from api.pages.reader import Reader
 from models.booking import Booking
+from models.calendar import FIRST_DAY, LAST_DAY
 from models.shop import Shop
 from worker import links
 from worker.links import Link, LinkRole
@@ -40,12 +41,12 @@ def found(booking: Booking | None) -> Booking:
 
 
 def parsed_instant(text: str) -> datetime | None:
-    """Return an instant from an address or a form, None for what is not one."""
+    """Return an instant from an address or a form, None for what is not one or lies in no calendar."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return at if at.tzinfo else None
+    return at if at.tzinfo and FIRST_DAY < at.date() < LAST_DAY else None
 
 
 def rebook_url(shop: Shop, reader: Reader) -> str:

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from api.problems import Problem
 
 router = APIRouter()
-_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _HASH_LETTERS = 12
 
 

@@ -67,6 +67,7 @@ def change(
     request: Request,
     token: str,
     received_at: ReceivedAt,
+    *,
     start: Annotated[str, Form()] = "",
     revision: Annotated[int, Form()] = 0,
     final: Annotated[str, Form()] = "",
@@ -111,9 +112,7 @@ def consider(request: Request, token: str, received_at: ReceivedAt) -> Response:
 
 
 @router.post("/b/{token}/cancel")
-def cancel(
-    request: Request, token: str, received_at: ReceivedAt, revision: Annotated[int, Form()] = 0
-) -> Response:
+def cancel(request: Request, token: str, received_at: ReceivedAt, revision: Annotated[int, Form()] = 0) -> Response:
     """Cancel; what is cancelled already stays so."""
     link = admitted(token, LinkRole.BOOKING_PAGE)
     try:
@@ -145,7 +144,7 @@ def _booking_page(
             now=now,
             status=status,
             said=said,
-            state="live" if is_live else booking.status if booking.status not in _LIVE else Status.COMPLETED,
+            state="live" if is_live else "over" if booking.status in _LIVE else booking.status,
             may_cancel=booking.may_still_change(now),
             may_change=_changes_refused(booking, now) is None,
             is_late=booking.confirmed_at is not None and booking.confirmed_at >= booking.change_deadline_at,
@@ -158,9 +157,7 @@ def _booking_page(
         )
 
 
-def _calendar(
-    request: Request, token: str, now: datetime, *, said: str | None = None, status: int = 200
-) -> Response:
+def _calendar(request: Request, token: str, now: datetime, *, said: str | None = None, status: int = 200) -> Response:
     link = admitted(token, LinkRole.BOOKING_PAGE)
     with database().snapshot() as session:
         booking = found(session.get(Booking, link.booking_id))

@@ -20,11 +20,9 @@ from models.booking import Booking, Released, Status
 from models.contact import masked
 from models.customer import Customer
 from models.errors import (
-    CodeExhausted,
     CodeWrong,
     HoldEnded,
     IllegalMove,
-    Refusal,
     ResendTooOften,
     ResendTooSoon,
 )
@@ -50,9 +48,7 @@ def ask(request: Request, token: str, received_at: ReceivedAt) -> Response:
 
 
 @router.post("/v/{token}")
-def enter(
-    request: Request, token: str, received_at: ReceivedAt, code: Annotated[str, Form()] = ""
-) -> Response:
+def enter(request: Request, token: str, received_at: ReceivedAt, code: Annotated[str, Form()] = "") -> Response:
     """Judge the code; after the right one, show the booking."""
     link = admitted(token, LinkRole.CODE_PAGE)
     if not code.strip():
@@ -60,7 +56,7 @@ def enter(
     with database().transaction() as session:
         booking = found(bookings.locked(session, link.booking_id))
         # Returned, not raised: the attempt that was counted must be committed.
-        refusal = _judged(session, booking, code, received_at=received_at)
+        refusal = bookings.enter_code(session, booking, code, received_at=received_at)
     if refusal is None:
         reader = Reader.of(request, usual=booking.language)
         return see_other(reader.url(f"/b/{token_of(LinkRole.BOOKING_PAGE, booking.id)}", done="1"))
@@ -107,16 +103,6 @@ def look(request: Request, token: str) -> Response:
     return see_other(Reader.of(request).url(f"/v/{token}"))
 
 
-def _judged(session: Session, booking: Booking, code: str, *, received_at: datetime) -> Refusal | None:
-    if booking.status is not Status.HELD:
-        # A page can be asked by anybody, so tries after the completion count too: or they could be guessed without end.
-        try:
-            bookings.verification_of(session, booking).count_attempt(received_at=received_at)
-        except (HoldEnded, CodeExhausted) as refusal:
-            return refusal
-    return bookings.enter_code(session, booking, code, received_at=received_at)
-
-
 def _now(
     request: Request,
     token: str,
@@ -160,7 +146,9 @@ def _now(
                 request,
                 "code_over",
                 because=booking.released_because or Released.EXPIRED,
-                same=next((choice(it, shop, reader, chooser) for it in others if it.starts_at == booking.starts_at), None),
+                same=next(
+                    (choice(it, shop, reader, chooser) for it in others if it.starts_at == booking.starts_at), None
+                ),
                 others=[choice(it, shop, reader, chooser) for it in others if it.starts_at != booking.starts_at],
                 rebook=rebook_url(shop, reader),
                 **common,
@@ -184,7 +172,7 @@ def _waiting(session: Session, booking: Booking, *, now: datetime) -> dict[str, 
     return {
         "destination": _destination(session, booking),
         "expires": dates.clock(verification.expires_at, zone),
-        "minutes_left": max(1, (verification.expires_at - now) // timedelta(minutes=1)),
+        "minutes_left": -((now - verification.expires_at) // timedelta(minutes=1)),
         "attempts_left": verification.attempts_left,
         "may_resend": now >= resend_at and verification.sends <= MOST_RESENDS,
         "was_sent_often": verification.sends > MOST_RESENDS,

@@ -1,4 +1,4 @@
-"""The device check: which browsers serve, and whether camera and microphone answer (B26). Nothing is recorded or sent."""
+"""The device check: which browsers serve, whether camera and microphone answer (B26). It records and sends nothing."""
 
 from fastapi import APIRouter, Request, Response
 

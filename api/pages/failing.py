@@ -51,7 +51,7 @@ class PageRoute(APIRoute):
                 status, headers = error.status_code, dict(error.headers or {})
             except (DBAPIError, PoolTimeoutError):
                 status, headers = _UNAVAILABLE, {"Retry-After": "5"}
-            except Exception:
+            except Exception:  # noqa: BLE001 - the customer gets a page; the log gets the class and the places
                 # The text of an exception may quote what a customer wrote; the log's formatter leaves it out.
                 _log.exception("a page failed")
                 status, headers = 500, {}
@@ -69,8 +69,6 @@ def _page(request: Request, status: int, headers: dict[str, str]) -> Response:
                 frame = Frame.of(session, shop, now=request.state.received_at)
         except (DBAPIError, PoolTimeoutError):
             status, headers = _UNAVAILABLE, {"Retry-After": "5"}
-    # The address of a failed POST may know no GET; its page does.
-    here = request.url.path if request.method in {"GET", "HEAD"} else None
     said = "shop_closed" if "shop_id" in request.path_params and status == _NOT_FOUND else _SAID.get(status, "general")
     reader = Reader.of(request, otherwise=frame.shop.language if frame.shop else "ja")
-    return show(request, "failure", frame, reader=reader, status=status, here=here, headers=headers, said=said)
+    return show(request, "failure", frame, reader=reader, status=status, headers=headers, said=said)

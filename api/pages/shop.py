@@ -62,6 +62,7 @@ def calendar(
     request: Request,
     shop_id: str,
     received_at: ReceivedAt,
+    *,
     item: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
     entry_point: str = "",
     source_url: str = "",
@@ -88,6 +89,7 @@ def form(
     request: Request,
     shop_id: str,
     received_at: ReceivedAt,
+    *,
     start: str = "",
     item: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
     entry_point: str = "",
@@ -102,7 +104,7 @@ def form(
         if starts_at is None:
             return see_other(reader.url(f"/s/{shop.id}", filled.origin.query()))
         errors = {} if is_free(session, shop, starts_at, now=received_at) else {"start": "errors.slot_gone"}
-        return _form(request, session, shop, reader, filled, starts_at, errors, now=received_at)
+        return _form(request, session, shop, reader, filled, starts_at=starts_at, errors=errors, now=received_at)
 
 
 @router.post("/s/{shop_id}/book")
@@ -110,6 +112,7 @@ def hold(
     request: Request,
     shop_id: str,
     received_at: ReceivedAt,
+    *,
     start: Annotated[str, Form()] = "",
     channel: Annotated[str, Form()] = "",
     phone: Annotated[str, Form()] = "",
@@ -140,7 +143,9 @@ def hold(
         except (SlotTaken, SlotUnknown):
             errors, status = {"start": "errors.slot_gone"}, 409
     with database().snapshot() as session:
-        return _form(request, session, shop, reader, filled, starts_at, errors, now=received_at, status=status)
+        return _form(
+            request, session, shop, reader, filled, starts_at=starts_at, errors=errors, now=received_at, status=status
+        )
 
 
 def _wish(
@@ -161,7 +166,7 @@ def _wish(
     body: dict[str, Any] = {
         "shop": shop.id,
         "starts_at": starts_at,
-        "contact": {where: "" if errors else typed},
+        "contact": {where: "" if errors else contact.address},
         "customer_ip": address or _NOBODY,
         "name": filled.name.strip() or None,
         "memo": filled.memo.strip() or None,
@@ -176,9 +181,7 @@ def _wish(
         errors |= {each: f"errors.{each}_invalid" for each in ("name", "memo") if each in wrong}
         if not errors:
             # What the customer came from helps staff; that it cannot be read is no reason to refuse a booking (B21).
-            asked = BookingRequest.model_validate(
-                {**body, "item_codes": [], "entry_point": None, "source_url": None}
-            )
+            asked = BookingRequest.model_validate({**body, "item_codes": [], "entry_point": None, "source_url": None})
     if errors:
         return None, errors
     return (
@@ -204,9 +207,9 @@ def _form(
     shop: Shop,
     reader: Reader,
     filled: Filled,
+    *,
     starts_at: datetime,
     errors: dict[str, str],
-    *,
     now: datetime,
     status: int = 200,
 ) -> Response:

@@ -118,9 +118,7 @@ def see_other(url: str) -> RedirectResponse:
     return RedirectResponse(url, status_code=303, headers=_headers())
 
 
-def _headers(
-    *, leads_to: Sequence[str] = (), is_private: bool = True, needs_camera: bool = False
-) -> dict[str, str]:
+def _headers(*, leads_to: Sequence[str] = (), is_private: bool = True, needs_camera: bool = False) -> dict[str, str]:
     # Chromium holds form-action against every hop of a redirect, so a call's own server has to be named.
     form_action = " ".join(["'self'", *leads_to])
     camera = "camera=(self), microphone=(self)" if needs_camera else "camera=(), microphone=()"

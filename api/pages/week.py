@@ -111,7 +111,9 @@ def week(
     after = [slot for slot in upcoming if slot.starts_at != without]
     following = begins + timedelta(days=_DAYS)
     return Week(
-        days=[_day(each, its, chosen, begins, reader, chooser) for each, its in free.items()],
+        days=[
+            _day(each, its, chosen=chosen, begins=begins, reader=reader, chooser=chooser) for each, its in free.items()
+        ],
         title=dates.day(chosen, reader.language),
         zone=dates.zone_name(zone, reader.language),
         parts=_parts([choice(slot, shop, reader, chooser) for slot in free[chosen]]),
@@ -152,7 +154,7 @@ def start_text(starts_at: datetime) -> str:
     return starts_at.astimezone(ZoneInfo("UTC")).replace(tzinfo=None).isoformat() + "Z"
 
 
-def _day(each: date, its: Sequence[Slot], chosen: date, begins: date, reader: Reader, chooser: Chooser) -> Day:
+def _day(each: date, its: Sequence[Slot], *, chosen: date, begins: date, reader: Reader, chooser: Chooser) -> Day:
     names = reader.says("calendar.weekdays").split(" ")
     return Day(
         name=names[each.weekday()],

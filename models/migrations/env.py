@@ -13,7 +13,8 @@ import models.message
 import models.shop
 import models.suppression
 import models.terms
-import models.verification  # noqa: F401 - every table must be known
+import models.verification
+import models.webhook  # noqa: F401 - every table must be known
 from models.base import Base, Instant, Json
 
 

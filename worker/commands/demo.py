@@ -158,7 +158,7 @@ class Story:
         refused = self._post(f"/v1/bookings/{booking['id']}/cancel", wish, expect=409)
         self._check(refused["code"] == "window_closed", "a cancellation is refused")
         self._told(f"the contact address is {refused['booking']['contact_url']}")
-        self._shop_is_told("確定")
+        self._shop_is_told("確定", of=_instant(booking["starts_at"]))
 
     def _enter_the_call(self, booking: dict[str, Any]) -> None:
         say("\nHalf an hour before the call, the phone rings once more.")
@@ -178,10 +178,17 @@ class Story:
             counts[message["message"]] = counts.get(message["message"], 0) + 1
         self._check(all(count == 1 for count in counts.values()), f"{len(counts)} SMS, each delivered once")
 
-    def _shop_is_told(self, word: str) -> None:
+    def _shop_is_told(self, word: str, *, of: datetime) -> None:
+        day = of.astimezone(ZoneInfo("Asia/Tokyo"))
+        wanted = (word, f"{day.month}月{day.day}日")
+
         def subjects() -> list[str]:
             sent = requests.get(f"{self._inbox}/_sent", params={"channel": "mail"}, timeout=10).json()["sent"]
-            return [mail["subject"] for mail in sent if "fred" in mail["to"] and word in mail["subject"]]
+            return [
+                mail["subject"]
+                for mail in sent
+                if mail["to"].startswith("staff@fred.") and all(part in mail["subject"] for part in wanted)
+            ]
 
         self._told("the shop reads: " + self._until(subjects, f"a mail to the shop with {word}")[0])
 

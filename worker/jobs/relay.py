@@ -141,7 +141,7 @@ def _unring(batch: Iterable[Ring]) -> None:
 
 
 class Publisher:
-    """A connection to the broker that fails within its socket's timeout instead of retrying for ever."""
+    """A connection to the broker that fails within a few of its socket's timeouts instead of retrying for ever."""
 
     def __init__(self) -> None:
         self._connection: Any = None

@@ -42,6 +42,7 @@ async function tryDevices() {
   }
 }
 
+document.getElementById("trial-needs-script").hidden = true;
 box.hidden = false;
 if (navigator.mediaDevices && window.RTCPeerConnection) {
   start.addEventListener("click", tryDevices);

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from celery.app.task import Context
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
@@ -151,6 +152,23 @@ def test_a_body_that_never_comes_to_an_end_is_parked_after_twenty_starts(ledger:
     assert begun == [True] * (MOST_STARTS - 1) + [False]
     assert perform(job_id, ring=MOST_STARTS + 1) is Outcome.SKIPPED
     assert ledger.job(job_id).parked_at is not None
+
+
+@pytest.mark.parametrize(
+    ("ring", "redelivered", "number"),
+    [
+        pytest.param(None, False, 1, id="a link that Celery handed on"),
+        pytest.param(1, False, 1, id="the first ring"),
+        pytest.param(1, True, 2, id="a first ring whose process died, delivered again by the broker"),
+        pytest.param(7, True, 7, id="a later ring, delivered again"),
+    ],
+)
+def test_a_start_is_counted_when_there_may_have_been_one_before(
+    ring: int | None, redelivered: bool, number: int
+) -> None:
+    request = Context(ring=ring, delivery_info={"redelivered": redelivered})
+
+    assert doing._ring_number(request) == number
 
 
 def test_being_rung_again_is_not_failing(ledger: Any, key: UUID) -> None:

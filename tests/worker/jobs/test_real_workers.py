@@ -142,15 +142,14 @@ def two_beats(tmp_path: Path, workers: Any) -> Any:
     return start
 
 
-def test_a_body_that_kills_its_process_is_parked(
+@POSTGRESQL_ONLY
+def test_a_body_that_kills_its_process_is_parked_at_the_limit(
     ledger: Any, enabled_relay: Relay, workers: Any, until: Any, tmp_path: Path
 ) -> None:
-    """With a limit of three starts; the real one is the next test's."""
-    key = new_key()
-    job_id = owe("test.kill_itself", key=key)
+    """With a limit of three starts and one worker at a time, so that each start can be counted."""
+    job_id = owe("test.kill_itself", key=new_key())
     starts = tmp_path / "starts"
-    settings = {"TEST_MOST_STARTS": "3", "TEST_STARTS_FILE": str(starts)}
-    restart = workers.keep_alive(**settings)
+    restart = workers.keep_alive(concurrency=1, TEST_MOST_STARTS="3", TEST_STARTS_FILE=str(starts))
 
     until(lambda: [restart(), jobs.sweep(), ledger.job(job_id).parked_at][-1], "it was parked")
 
@@ -158,18 +157,20 @@ def test_a_body_that_kills_its_process_is_parked(
 
 
 @SQLITE_ONLY
-def test_a_body_that_kills_its_process_in_a_prefork_pool_is_parked_after_twenty_starts(
+@pytest.mark.parametrize("short_lease", [0.3], indirect=True)
+def test_a_body_that_kills_its_process_is_parked_after_twenty_starts(
     ledger: Any, enabled_relay: Relay, workers: Any, until: Any, tmp_path: Path
 ) -> None:
-    """There the parent survives, starts another child and may hand the message over once more by itself."""
-    key = new_key()
-    job_id = owe("test.kill_itself", key=key)
+    """With workers that take turns, since most of the time goes into starting them."""
+    job_id = owe("test.kill_itself", key=new_key())
     starts = tmp_path / "starts"
-    workers.start(pool="prefork", concurrency=1, TEST_STARTS_FILE=str(starts), BROKER_ACKNOWLEDGES="true")
+    restarts = [workers.keep_alive(concurrency=1, TEST_STARTS_FILE=str(starts)) for _ in range(3)]
 
-    until(lambda: [jobs.sweep(), ledger.job(job_id).parked_at][-1], "it was parked")
+    until(lambda: [*(restart() for restart in restarts), jobs.sweep(), ledger.job(job_id).parked_at][-1], "it parked")
 
-    assert len(starts.read_text().splitlines()) == MOST_STARTS
+    assert ledger.job(job_id).starts == MOST_STARTS
+    # One that is killed along with another was counted, but did not get as far as its body.
+    assert MOST_STARTS / 2 < len(starts.read_text().splitlines()) <= MOST_STARTS
 
 
 def test_a_child_of_a_prefork_pool_hands_over_what_its_bodies_owe(

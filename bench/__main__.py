@@ -1,0 +1,218 @@
+"""`make bench`: everything in one run, in turns, on servers of its own; a table, and `var/bench.json`."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from bench import accepting, draining, promptness, report, rows, sweeping
+from bench.accepting import Accepted
+from bench.draining import Drained
+from bench.ground import (
+    SETTINGS,
+    Ground,
+    Ledger,
+    Site,
+    answers_pings,
+    ground,
+    migrated,
+    shipped,
+    two_bare_workers,
+    two_workers,
+)
+from bench.plan import Plan
+from bench.report import Line
+from bench.sweeping import Sweep
+from worker.clock import system_now
+from worker.database import Database, database
+from worker.settings import REPOSITORY
+from worker.stack import read_procfile
+
+VAR = REPOSITORY / "var"
+_MAIN = "bench"
+
+
+@dataclass
+class Round:
+    """What is measured in turns."""
+
+    bare: list[Drained] = field(default_factory=list)
+    singly: list[Drained] = field(default_factory=list)
+    in_bulk: list[Drained] = field(default_factory=list)
+    accepted: dict[str, list[Accepted]] = field(default_factory=dict)
+
+
+def main() -> int:
+    """Measure everything, and say it."""
+    plan = Plan.of(os.environ)
+    began = time.monotonic()
+    folder = VAR / "bench"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    at = system_now()
+    with ground(folder) as place:
+        lines = _measure(place, plan)
+    shutil.rmtree(folder, ignore_errors=True)
+    minutes = (time.monotonic() - began) / 60
+    report.write(VAR / "bench.json", lines=lines, at=at.isoformat(), plan=asdict(plan), minutes=round(minutes, 1))
+    _say(f"\n{report.table(lines)}\n")
+    _say(
+        f"One run of {minutes:.1f} minutes on {report.machine()['processor']}, {os.cpu_count()} cores. Compare ratios."
+    )
+    return 0
+
+
+def _measure(place: Ground, plan: Plan) -> list[Line]:
+    key, main = _prepare(place)
+    lines = _in_turns(place, plan, key, main)
+    lines += _codes(place, plan, key)
+    lines += _sweeps(plan)
+    return [*lines, *_churn(plan)]
+
+
+def _prepare(place: Ground) -> tuple[str, dict[str, str]]:
+    """Make the database that this process and the two workers share; the others are copies of it."""
+    _say("Preparing databases …")
+    url = place.postgres.create_database(_MAIN)
+    main = place.environment(url, receipts=False)
+    # From here on this process has the same settings as its workers.
+    for name in SETTINGS & set(os.environ):
+        del os.environ[name]
+    os.environ.update(main)
+    migrated(url).dispose()
+    with database().transaction() as session:
+        key = rows.prepare(session)
+    database().dispose()
+    return key, main
+
+
+def _in_turns(place: Ground, plan: Plan, key: str, main: dict[str, str]) -> list[Line]:
+    _say("Starting processes …")
+    found = Round()
+    apis: dict[str, tuple[Site, Iterator[tuple[str, datetime]]]] = {}
+    with ExitStack() as open_sites:
+        procfile = read_procfile()
+        # The template must have no connections while it is copied.
+        for name, url in (
+            ("PostgreSQL", place.postgres.create_database("accepting", template=_MAIN)),
+            ("SQLite", _sqlite(place.folder / "accepting.db")),
+        ):
+            environment = place.environment(url, receipts=False)
+            site = open_sites.enter_context(place.site(environment, {"api": procfile["api"]}))
+            apis[name] = site, _slots(url)
+        bare_environment = place.environment(main["DATABASE_URL"], receipts=False)
+        bare = open_sites.enter_context(
+            place.site(bare_environment, two_bare_workers(), answers_pings(bare_environment["BROKER_URL"]))
+        )
+        ours = open_sites.enter_context(place.site(main, {**two_workers(), "sandbox": procfile["sandbox"]}))
+        ledger = Ledger(main["TWILIO_API_URL"])
+        for number in range(1, plan.rounds + 1):
+            _say(f"Round {number} of {plan.rounds} …")
+            found.bare.append(draining.drain_bare(bare, plan.tasks))
+            found.singly.append(draining.drain_messages(ours, ledger, database(), plan.messages, bulk=False))
+            found.in_bulk.append(draining.drain_messages(ours, ledger, database(), plan.messages, bulk=True))
+            for name, (site, slots) in apis.items():
+                bodies = [
+                    accepting.request_body(shop, starts_at, place)
+                    for place, (shop, starts_at) in enumerate(islice(slots, plan.requests), number * plan.requests)
+                ]
+                found.accepted.setdefault(name, []).append(accepting.accept(site, key, bodies, run=str(number)))
+    return _throughputs(found)
+
+
+def _throughputs(found: Round) -> list[Line]:
+    bare, bare_cpu = [each.rate for each in found.bare], [each.cpu_ms for each in found.bare]
+    lines = [report.throughput("bare Celery no-op", bare, bare, note="Celery's defaults; pool and events as ours")]
+    lines += report.cpu("  workers' CPU each", bare_cpu, bare_cpu)
+    for what, drained in (("messages, one by one", found.singly), ("messages, in bulk", found.in_bulk)):
+        most = max(each.most_deliveries for each in drained)
+        note = "row to ledger; each delivered once" if most == 1 else f"DELIVERED UP TO {most} TIMES"
+        lines.append(report.throughput(what, [each.rate for each in drained], bare, note=note))
+        lines += report.cpu("  workers' CPU each", [each.cpu_ms for each in drained], bare_cpu)
+    for name, accepted in found.accepted.items():
+        rates = [each.rate for each in accepted]
+        waits = [each.median_ms for each in accepted]
+        lines.append(report.throughput(f"requests accepted, {name}", rates, bare, note="POST /v1/bookings, 201"))
+        lines += report.cpu("  API's CPU each", [each.cpu_ms for each in accepted], bare_cpu)
+        note = f"{accepting.CONNECTIONS} connections"
+        lines.append(Line("  answer after", report.spread(waits)[0], "ms", note=note, rounds=waits))
+    return lines
+
+
+def _codes(place: Ground, plan: Plan, key: str) -> list[Line]:
+    _say(f"A code, idle and under {plan.flood:,} reminders …")
+    database().dispose()
+    url = place.postgres.create_database("codes", template=_MAIN)
+    environment = place.environment(url, receipts=True)
+    with place.site(environment, shipped(place.folder)) as site:
+        ledger = Ledger(environment["TWILIO_API_URL"])
+        customers = promptness.Customers(site, ledger, key, _slots(url))
+        own = Database(url)
+        found = promptness.measure(site, ledger, own, customers, codes=plan.codes, flood=plan.flood)
+        own.dispose()
+    left = f"{found.left:,} jobs of the flood left after the last"
+    lines = []
+    for what, spans, note in (
+        ("code, idle", found.idle_ms, "request to ledger"),
+        ("code, in the flood", found.flooded_ms, left),
+    ):
+        median, most = report.spread(spans)
+        lines += [Line(what, median, "ms", note=note, rounds=spans), Line("  95 % within", most, "ms")]
+    return lines
+
+
+def _sweeps(plan: Plan) -> list[Line]:
+    _say("Sweeps …")
+    found = sweeping.against_waiting(database(), plan.waiting, sweeps=plan.sweeps)
+    return [Line(f"sweep, {each.waiting:,} rows wait", each.ms, "ms", note=_touches(each)) for each in found]
+
+
+def _churn(plan: Plan) -> list[Line]:
+    _say(f"{plan.churned:,} jobs come and go beside an open read …")
+    found = sweeping.beside_an_open_read(database(), plan.churned)
+    first, last = found.rates[0], found.rates[-1]
+    return [
+        Line("jobs come and gone, first tenth", first, "/s", note="beside an open read", rounds=found.rates),
+        Line(f"  last tenth of {plan.churned:,}", last, "/s"),
+        Line("  sweep before", found.before.ms, "ms", note=_touches(found.before)),
+        Line("  sweep after", found.after.ms, "ms", note=_touches(found.after)),
+        Line("  sweep after the read's end and a VACUUM", found.vacuumed.ms, "ms", note=_touches(found.vacuumed)),
+        Line("  table then", found.table_mb[0], "MB", note=f"{found.table_mb[1]:.1f} MB after the VACUUM"),
+        Line("  indexes then", found.indexes_mb[0], "MB", note=f"{found.indexes_mb[1]:.1f} MB after the VACUUM"),
+    ]
+
+
+def _touches(found: Sweep) -> str:
+    return f"touches {found.blocks:,.0f} blocks; {found.cpu_ms:.1f} ms CPU without the database's"
+
+
+def _sqlite(file: Path) -> str:
+    url = f"sqlite:///{file}"
+    own = migrated(url)
+    with own.transaction() as session:
+        rows.prepare(session)
+    own.dispose()
+    return url
+
+
+def _slots(url: str) -> Iterator[tuple[str, datetime]]:
+    own = Database(url)
+    with own.snapshot() as session:
+        found = list(rows.free_slots(session, system_now()))
+    own.dispose()
+    return iter(found)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""How much is measured. Quick by default; `BENCH_FULL=1` takes the sizes that prove something."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The sizes of one run.
+
+    Attributes:
+        rounds: how often each throughput is measured, in turns with the others; the median counts.
+        requests: bookings asked for per round and database.
+        messages: messages sent per round, one by one and again in bulk.
+        tasks: bare no-ops per round.
+        codes: codes whose latency is measured, idle and again under the flood.
+        flood: reminders that fall due at once.
+        waiting: numbers of waiting rows at which a sweep is timed.
+        sweeps: how many sweeps are timed at each of them.
+        churned: jobs inserted and deleted beside an open read.
+    """
+
+    full: bool
+    rounds: int
+    requests: int
+    messages: int
+    tasks: int
+    codes: int
+    flood: int
+    waiting: tuple[int, ...]
+    sweeps: int
+    churned: int
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> "Plan":
+        """Read `BENCH_FULL`, `BENCH_ROUNDS` and `BENCH_FLOOD`.
+
+        Raises:
+            ValueError: one of the latter two is not a number above zero.
+        """
+        full = environ.get("BENCH_FULL", "") not in {"", "0"}
+        return cls(
+            full=full,
+            rounds=_number(environ, "BENCH_ROUNDS", 5 if full else 3),
+            requests=2_000 if full else 300,
+            messages=5_000 if full else 600,
+            tasks=20_000 if full else 4_000,
+            codes=100 if full else 20,
+            flood=_number(environ, "BENCH_FLOOD", 100_000 if full else 10_000),
+            waiting=(0, 10_000, 100_000, 1_000_000) if full else (0, 10_000, 100_000),
+            sweeps=60 if full else 30,
+            churned=1_000_000 if full else 40_000,
+        )
+
+
+def _number(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError(f"{name} must be a number above zero")
+    return int(text)

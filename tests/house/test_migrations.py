@@ -1,0 +1,139 @@
+"""Holds the migrations to the models: up from nothing, down again, and no difference left, on both databases."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Integer, Table, inspect, text
+from sqlalchemy.orm import Session
+
+from models.base import Base
+from worker import schema
+from worker.database import Database
+from worker.embedded import PostgresServer
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ScriptDirectory(str(ROOT / "models" / "migrations"))
+ALEMBICS_OWN = {"alembic_version"}
+
+
+@pytest.fixture
+def migrated(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database without a table, on each of the two."""
+    if request.param == "sqlite":
+        database = Database(f"sqlite:///{tmp_path}/empty.db")
+        yield database
+        database.dispose()
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    database = Database(server.create_database("house_empty"))
+    yield database
+    database.dispose()
+    server.drop_database("house_empty")
+
+
+def url_of(database: Database) -> str:
+    return database.engine.url.render_as_string(hide_password=False)
+
+
+def tables(session: Session) -> set[str]:
+    return set(inspect(session.connection()).get_table_names()) - ALEMBICS_OWN
+
+
+def kinds_of_difference(database: Database) -> Counter[str]:
+    with database.snapshot() as session:
+        return Counter(str(difference[0]) for difference in schema.differences(session.connection()))
+
+
+def test_migrations_make_the_tables_of_the_models(migrated: Database) -> None:
+    with migrated.snapshot() as session:
+        assert schema.differences(session.connection()) == []
+
+
+def test_every_table_of_the_models_is_made_from_nothing(empty: Database) -> None:
+    schema.upgrade(url_of(empty))
+
+    with empty.snapshot() as session:
+        assert tables(session) == set(Base.metadata.tables)
+        assert schema.is_current(session.connection())
+
+
+def test_migrating_twice_changes_nothing(migrated: Database) -> None:
+    schema.upgrade(url_of(migrated))
+
+    with migrated.snapshot() as session:
+        assert schema.differences(session.connection()) == []
+
+
+def test_what_was_made_can_be_taken_back_and_made_again(empty: Database) -> None:
+    schema.upgrade(url_of(empty))
+
+    with empty.writing_engine.begin() as connection:
+        command.downgrade(schema._config(connection), "base")
+    with empty.snapshot() as session:
+        assert tables(session) == set()
+
+    schema.upgrade(url_of(empty))
+    with empty.snapshot() as session:
+        assert schema.differences(session.connection()) == []
+
+
+def test_an_empty_database_is_not_current(empty: Database) -> None:
+    with empty.snapshot() as session:
+        assert not schema.is_current(session.connection())
+
+
+def test_there_is_one_line_of_migrations() -> None:
+    assert len(SCRIPTS.get_heads()) == 1
+    assert len(SCRIPTS.get_bases()) == 1
+
+
+def test_a_migration_needs_nothing_of_the_models() -> None:
+    # A migration describes the tables of its day; models move on.
+    texts = [path.read_text() for path in (ROOT / "models" / "migrations" / "versions").glob("*.py")]
+
+    assert texts
+    assert [
+        line for text in texts for line in text.splitlines() if line.startswith(("from models", "import models"))
+    ] == []
+
+
+# The comparison is shown what it must catch.
+
+
+def test_a_table_that_was_forgotten_is_a_difference(migrated: Database) -> None:
+    before = kinds_of_difference(migrated)
+
+    forgotten = Table("forgotten", Base.metadata, Column("id", Integer, primary_key=True))
+    try:
+        assert kinds_of_difference(migrated) - before == {"add_table": 1}
+    finally:
+        Base.metadata.remove(forgotten)
+
+
+def test_a_column_that_the_models_do_not_know_is_a_difference(migrated: Database) -> None:
+    before = kinds_of_difference(migrated)
+
+    with migrated.transaction() as session:
+        session.execute(text("ALTER TABLE jobs ADD COLUMN phone VARCHAR(20)"))
+
+    assert kinds_of_difference(migrated) - before == {"remove_column": 1}
+
+
+def test_an_index_that_is_gone_is_a_difference(migrated: Database) -> None:
+    before = kinds_of_difference(migrated)
+
+    with migrated.transaction() as session:
+        session.execute(text("DROP INDEX ix_jobs_due"))
+
+    assert kinds_of_difference(migrated) - before == {"add_index": 1}
