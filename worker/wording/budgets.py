@@ -19,6 +19,8 @@ BUDGETS = MappingProxyType(
     {
         (Kind.BOOKING_CODE, "ja"): 1,
         (Kind.BOOKING_CODE, "en"): 1,
+        (Kind.VERIFICATION_CODE, "ja"): 1,
+        (Kind.VERIFICATION_CODE, "en"): 1,
         (Kind.BOOKING_CONFIRMED, "ja"): 3,
         (Kind.BOOKING_CONFIRMED, "en"): 2,
         (Kind.BOOKING_CONFIRMED_SAME_DAY, "ja"): 3,
