@@ -304,24 +304,23 @@ class Booking(Base):
         """Whether the call page lets people in (B17)."""
         return self.status in {Status.CONFIRMED, Status.IN_CALL} and self.entry_opens_at <= now < self.entry_closes_at
 
-    def enter(self, side: Side, *, now: datetime) -> None:
-        """Note that one side tapped its call link; both make it a call. Tapping again changes nothing.
+    def enter(self, side: Side, *, now: datetime) -> bool:
+        """Note that one side tapped its call link; both make it a call. False if that side had tapped it before.
 
         Raises:
             IllegalMove: it is not between `entry_opens_at` and `entry_closes_at`, or there is no such call.
         """
         if not self.may_enter(now):
             raise IllegalMove(booking_id=self.id, booking_status=self.status)
-        if side is Side.CUSTOMER and self.customer_entered_at is None:
-            self.customer_entered_at = now
-            self.note("entered", at=now, actor=side)
-        if side is Side.STAFF and self.staff_entered_at is None:
-            self.staff_entered_at = now
-            self.note("entered", at=now, actor=side)
-        both = self.customer_entered_at is not None and self.staff_entered_at is not None
-        if both and self.status is Status.CONFIRMED:
+        entered = "customer_entered_at" if side is Side.CUSTOMER else "staff_entered_at"
+        if getattr(self, entered) is not None:
+            return False
+        setattr(self, entered, now)
+        self.note("entered", at=now, actor=side)
+        if self.customer_entered_at is not None and self.staff_entered_at is not None:
             self._move(Status.IN_CALL)
             self.note("call_began", at=now, actor="system")
+        return True
 
     def end(self, *, now: datetime, revision: int) -> bool:
         """End the booking when its entry window is over; False if there is nothing (more) to end."""

@@ -66,7 +66,8 @@ QUEUES: dict[str, Queue] = {
     Name.DELIVER_MESSAGE: Queue.DELIVERY,
     Name.SETTLE_MESSAGE: Queue.DELIVERY,
     Name.POLL_MESSAGE: Queue.DELIVERY,
-    Name.APPLY_RECEIPT: Queue.WEBHOOKS,
+    # Not with the webhooks: a receiver that is slow must not keep a vendor's report waiting.
+    Name.APPLY_RECEIPT: Queue.DELIVERY,
     Name.FAN_OUT_WEBHOOK: Queue.WEBHOOKS,
     Name.DELIVER_WEBHOOK: Queue.WEBHOOKS,
     Name.RESEND_WEBHOOKS: Queue.WEBHOOKS,

@@ -10,9 +10,11 @@ from models.calendar import first_instant, local_date
 from models.job import Name
 from models.message import Kind
 from models.shop import Shop
+from models.webhook import EventType
 from worker import bookings
 from worker.jobs import job
 from worker.messages import tell_customer, tell_shop
+from worker.webhooks import tell_of_booking
 
 
 @job(Name.CONFIRM_BOOKING)
@@ -93,8 +95,8 @@ def close_cancellation_window(session: Session, now: datetime, booking_id: UUID,
 def end_booking(session: Session, now: datetime, booking_id: UUID, revision: int) -> None:
     """End a booking whose entry window is over: completed, or somebody did not come."""
     booking = bookings.locked(session, booking_id)
-    if booking is not None:
-        booking.end(now=now, revision=revision)
+    if booking is not None and booking.end(now=now, revision=revision):
+        tell_of_booking(session, EventType.BOOKING_ENDED, booking, now=now)
 
 
 def _tell_shop(

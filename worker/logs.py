@@ -36,6 +36,7 @@ FIELDS = frozenset(
         "booking_id",
         "message_id",
         "attempt_id",
+        "endpoint_id",
         "kind",
         "vendor",
         "code",

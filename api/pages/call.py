@@ -21,6 +21,7 @@ from worker.database import database
 from worker.links import LinkRole
 from worker.links import token as token_of
 from worker.video import video_provider
+from worker.webhooks import tell_of_entry
 from worker.wording import dates
 
 router = APIRouter(route_class=PageRoute)
@@ -44,7 +45,8 @@ def enter(request: Request, token: str, received_at: ReceivedAt) -> Response:
         with database().transaction() as session:
             booking = found(bookings.locked(session, link.booking_id))
             if link.revision == booking.revision:
-                booking.enter(side, now=received_at)
+                if booking.enter(side, now=received_at):
+                    tell_of_entry(session, booking, side, now=received_at)
                 return see_other(video_provider().room_url(booking.id, booking.revision, side))
     except IllegalMove:
         pass
