@@ -22,7 +22,7 @@ from api.resources import (
     slot_out,
 )
 from models.access import ApiKey, Scope
-from models.booking import Booking, Cause, Released, Status
+from models.booking import Booking, Cause, Status
 from models.customer import Channel
 from models.errors import HoldEnded, IllegalMove, Refusal, SlotTaken, SlotUnknown
 from models.shop import Shop
@@ -117,15 +117,14 @@ def change(booking_id: UUID, body: ChangeRequest, sent: Sent) -> JSONResponse:
 
     def act(session: Session) -> Answer:
         booking = visible(sent.caller, bookings.locked(session, booking_id))
-        if not _changed_so_already(booking, body):
-            bookings.change(
-                session,
-                booking,
-                starts_at=body.starts_at,
-                received_at=sent.received_at,
-                expected_revision=body.expected_revision,
-                knows_it_is_final=body.accept_final,
-            )
+        bookings.change(
+            session,
+            booking,
+            starts_at=body.starts_at,
+            received_at=sent.received_at,
+            expected_revision=body.expected_revision,
+            knows_it_is_final=body.accept_final,
+        )
         return _answer(session, booking, sent.received_at)
 
     return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at, wanted=body.starts_at))
@@ -137,9 +136,9 @@ def cancel(booking_id: UUID, body: CancelRequest, sent: Sent) -> JSONResponse:
 
     def act(session: Session) -> Answer:
         booking = visible(sent.caller, bookings.locked(session, booking_id))
-        if booking.status is Status.HELD:
-            bookings.release(session, booking, Released.ABANDONED, now=sent.received_at)
-        elif booking.status not in {Status.CANCELLED, Status.RELEASED}:
+        if booking.status in {Status.HELD, Status.RELEASED}:
+            bookings.give_up(session, booking, now=sent.received_at)
+        else:
             bookings.cancel(session, booking, received_at=sent.received_at, expected_revision=body.expected_revision)
         return _answer(session, booking, sent.received_at)
 
@@ -152,10 +151,9 @@ def withdraw(booking_id: UUID, body: WithdrawRequest, sent: SentByOperator) -> J
 
     def act(session: Session) -> Answer:
         booking = visible(sent.caller, bookings.locked(session, booking_id))
-        if booking.status is not Status.CANCELLED:
-            bookings.withdraw(
-                session, booking, Cause.SHOP, now=sent.received_at, actor=f"key:{sent.caller.id}", reason=body.reason
-            )
+        bookings.withdraw(
+            session, booking, Cause.SHOP, now=sent.received_at, actor=f"key:{sent.caller.id}", reason=body.reason
+        )
         return _answer(session, booking, sent.received_at)
 
     return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at))
@@ -166,15 +164,6 @@ def _answer(
 ) -> Answer:
     verification = bookings.verification_of(session, booking) if booking.status is Status.HELD else None
     return Answer(booking_out(session, booking, verification, now=at), status, headers or {})
-
-
-def _changed_so_already(booking: Booking, body: ChangeRequest) -> bool:
-    """Whether this very change was made before: the same wish, sent again, gets the recorded outcome."""
-    return (
-        booking.status is Status.CONFIRMED
-        and booking.revision == body.expected_revision + 1
-        and booking.starts_at == body.starts_at
-    )
 
 
 def _with_free_slots(

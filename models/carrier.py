@@ -158,15 +158,15 @@ def choose(carriers: Sequence[Carrier], *, now: datetime, chance: float) -> Carr
         now: business time.
         chance: from 0 up to, not including, 1.
     """
-    ready = [carrier for carrier in carriers if carrier.is_open_to(now)]
+    # Whom a person took out gets no probe either: a probe is a customer's message.
+    ready = [carrier for carrier in carriers if carrier.weight > 0 and carrier.is_open_to(now)]
     # A probe costs a message some delay at worst, so it is not left to chance whether it is made.
     rested = next((carrier for carrier in ready if carrier.rests_until is not None), None)
     if rested is not None:
         return rested
-    total = sum(carrier.weight for carrier in ready)
-    if not ready or total <= 0:
+    if not ready:
         return None
-    point = chance * total
+    point = chance * sum(carrier.weight for carrier in ready)
     for carrier in ready:
         point -= carrier.weight
         if point < 0:

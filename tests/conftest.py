@@ -125,6 +125,7 @@ def do_due_jobs(database: Database) -> Callable[[], int]:
     import_module("tasks.verification")
     import_module("tasks.bookings")
     import_module("tasks.delivery")
+    import_module("tasks.settling")
 
     def until_nothing_is_due() -> int:
         done = 0

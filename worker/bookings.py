@@ -195,12 +195,14 @@ def change(
     expected_revision: int,
     knows_it_is_final: bool,
 ) -> None:
-    """Move the booking to another slot, or leave everything as it is.
+    """Move the booking to another slot, or leave everything as it is; a wish that comes again finds it granted.
 
     Raises:
         SlotUnknown, SlotTaken: the new slot cannot be had.
         StaleRevision, WindowClosed, TooManyChanges, ConfirmationNeeded, IllegalMove: see `Booking.change`.
     """
+    if _changed_so_already(booking, starts_at, expected_revision):
+        return
     booking.check_changeable(received_at=received_at, expected_revision=expected_revision)
     shop = session.get_one(Shop, booking.shop_id)
     slot = _bookable(shop, starts_at, received_at)
@@ -240,23 +242,33 @@ def change(
 
 
 def cancel(session: Session, booking: Booking, *, received_at: datetime, expected_revision: int) -> None:
-    """Cancel at the customer's wish.
+    """Cancel at the customer's wish; what is cancelled already stays as it was cancelled.
 
     Raises:
         StaleRevision, WindowClosed, IllegalMove: see `Booking.cancel`.
     """
+    if booking.status is Status.CANCELLED:
+        return
     booking.cancel(received_at=received_at, expected_revision=expected_revision)
     _after_cancellation(session, booking, now=received_at)
 
 
 def withdraw(session: Session, booking: Booking, cause: Cause, *, now: datetime, actor: str, reason: str) -> None:
-    """Cancel on the shop's side.
+    """Cancel on the shop's side; what is cancelled already stays as it was cancelled.
 
     Raises:
         IllegalMove: see `Booking.withdraw`.
     """
+    if booking.status is Status.CANCELLED:
+        return
     booking.withdraw(cause, at=now, actor=actor, reason=reason)
     _after_cancellation(session, booking, now=now)
+
+
+def give_up(session: Session, booking: Booking, *, now: datetime) -> None:
+    """End a hold at the customer's wish, before there is a booking (B15); what is over or complete stays as it is."""
+    if booking.status is Status.HELD:
+        release(session, booking, Released.ABANDONED, now=now)
 
 
 def release(session: Session, booking: Booking, because: Released, *, now: datetime) -> None:
@@ -291,6 +303,15 @@ def _replayed(booking: Booking, verification: Verification, given: str) -> Refus
     if verification.verified_at is not None:
         return verifications.judge_again(verification, given)
     return CodeExhausted(booking_id=booking.id) if verification.is_exhausted else HoldEnded(booking_id=booking.id)
+
+
+def _changed_so_already(booking: Booking, starts_at: datetime, expected_revision: int) -> bool:
+    """Whether this very change was made before, whichever way it came; it is judged by no deadline a second time."""
+    return (
+        booking.status is Status.CONFIRMED
+        and booking.revision == expected_revision + 1
+        and booking.starts_at == starts_at
+    )
 
 
 def _bookable(shop: Shop, starts_at: datetime, now: datetime) -> Slot:

@@ -192,14 +192,20 @@ class Settings(BaseSettings):
         if urlsplit(self.public_url).scheme != "https":
             wrong.append("PUBLIC_URL (https)")
         wrong += [
-            f"the API URL of {account.name} (https: the sandbox is not for production)"
+            f"{self._set_by(account, 'API_URL')} (https: the sandbox is not for production)"
             for account in (*self.sms_carriers, *self.mail_carriers)
             if urlsplit(account.api_url).scheme != "https"
         ]
-        wrong += [f"the webhook key of {account.name}" for account in self.mail_carriers if not account.webhook_key]
+        wrong += [self._set_by(account, "WEBHOOK_KEY") for account in self.mail_carriers if not account.webhook_key]
         if wrong:
             raise ValueError("production refuses development defaults; set: " + ", ".join(sorted(wrong)))
         return self
+
+    def _set_by(self, account: _Account, part: str) -> str:
+        """Return where a part of an account is set: a variable of its own, or a list."""
+        if isinstance(account, SmsAccount):
+            return f"SMS_ACCOUNTS ({account.name}: {part.lower()})" if self.sms_accounts else f"TWILIO_{part}"
+        return f"MAIL_ACCOUNTS ({account.name}: {part.lower()})" if self.mail_accounts else f"SENDGRID_{part}"
 
     def _single_accounts(self) -> tuple[str, ...]:
         """The secrets of the accounts that are used because no list names others."""

@@ -80,16 +80,14 @@ def change(
     try:
         with database().transaction() as session:
             booking = found(bookings.locked(session, link.booking_id))
-            # The same wish, sent twice, gets what it got.
-            if (booking.revision, booking.starts_at) != (revision + 1, starts_at):
-                bookings.change(
-                    session,
-                    booking,
-                    starts_at=starts_at,
-                    received_at=received_at,
-                    expected_revision=revision,
-                    knows_it_is_final=final == "yes",
-                )
+            bookings.change(
+                session,
+                booking,
+                starts_at=starts_at,
+                received_at=received_at,
+                expected_revision=revision,
+                knows_it_is_final=final == "yes",
+            )
     except (SlotTaken, SlotUnknown) as refusal:
         yours = "refused.slot_yours" if refusal.facts.get("yours") else "refused.slot_gone"
         return _calendar(request, token, received_at, said=yours, status=_CONFLICT)
@@ -118,8 +116,7 @@ def cancel(request: Request, token: str, received_at: ReceivedAt, revision: Anno
     try:
         with database().transaction() as session:
             booking = found(bookings.locked(session, link.booking_id))
-            if booking.status is not Status.CANCELLED:
-                bookings.cancel(session, booking, received_at=received_at, expected_revision=revision)
+            bookings.cancel(session, booking, received_at=received_at, expected_revision=revision)
     except tuple(_SAID) as refusal:
         return _booking_page(request, token, received_at, said=_SAID[type(refusal)], status=_CONFLICT)
     return see_other(Reader.of(request, usual=booking.language).url(f"/b/{token}"))

@@ -91,8 +91,7 @@ def give_up(request: Request, token: str, received_at: ReceivedAt) -> Response:
     link = admitted(token, LinkRole.CODE_PAGE)
     with database().transaction() as session:
         booking = found(bookings.locked(session, link.booking_id))
-        if booking.status is Status.HELD:
-            bookings.release(session, booking, Released.ABANDONED, now=received_at)
+        bookings.give_up(session, booking, now=received_at)
     return see_other(Reader.of(request, usual=booking.language).url(f"/v/{token}"))
 
 

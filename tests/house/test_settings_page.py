@@ -52,7 +52,7 @@ def shown(field: FieldInfo) -> str:
             return "for development only"
         case None:
             return "unset"
-        case "":
+        case "" | ():
             return "empty"
         case bool(value):
             return f"`{str(value).lower()}`"
@@ -194,8 +194,9 @@ def test_nothing_but_the_settings_reads_the_environment_on_a_request_or_in_a_job
         if re.search(r"\bos\.(environ|getenv)\b", path.read_text())
     }
 
-    # They start processes, or servers for development and tests.
-    assert reading <= {"worker/commands/__init__.py", "worker/commands/up.py", "worker/embedded.py"}
+    # They start processes, or servers for development and tests, or are an operator's command with the operator's key.
+    starting = {"worker/commands/__init__.py", "worker/commands/up.py", "worker/embedded.py"}
+    assert reading <= starting | {"worker/commands/messages.py"}
 
 
 # The readers are shown what they must catch.

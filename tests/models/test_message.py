@@ -13,6 +13,7 @@ from models.booking import Booking, Status
 from models.errors import IllegalMove
 from models.job import Queue
 from models.message import (
+    CODES,
     MOVES,
     NATURES,
     TERMINAL,
@@ -64,7 +65,7 @@ def test_every_kind_has_its_nature() -> None:
 
 
 def test_only_codes_travel_on_the_queue_of_codes() -> None:
-    assert {kind for kind, nature in NATURES.items() if nature.queue is Queue.CODES} == {Kind.BOOKING_CODE}
+    assert {kind for kind, nature in NATURES.items() if nature.queue is Queue.CODES} == CODES
 
 
 def test_what_the_customer_waits_for_does_not_queue_behind_bulk() -> None:
@@ -100,10 +101,10 @@ def test_a_message_is_claimed_only_while_it_tells_the_truth(kind: Kind, status: 
     """Fault 4: a reminder after a cancellation."""
     it = message(kind=kind)
 
-    claimed = it.begin(now=NOW, booking=booking(status))
+    wanted = it.is_wanted(now=NOW, booking=booking(status))
 
-    assert claimed is (status in TRUE_WHILE[kind])
-    assert it.state is (State.SENDING if claimed else State.VOIDED)
+    assert wanted is (status in TRUE_WHILE[kind])
+    assert it.state is (State.QUEUED if wanted else State.VOIDED)
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -125,21 +126,22 @@ def test_a_notice_that_concerns_no_booking_is_always_true() -> None:
 def test_a_message_is_claimed_in_its_last_moment_and_the_try_is_counted() -> None:
     it = message()
 
-    assert it.begin(now=EXPIRES - MOMENT, booking=booking())
+    assert it.is_wanted(now=EXPIRES - MOMENT, booking=booking())
+    it.begin()
     assert (it.state, it.tries) == (State.SENDING, 1)
 
 
 def test_a_message_that_can_no_longer_help_expires_instead() -> None:
     it = message()
 
-    assert not it.begin(now=EXPIRES, booking=booking())
+    assert not it.is_wanted(now=EXPIRES, booking=booking())
     assert (it.state, it.because, it.ended_at, it.tries) == (State.EXPIRED, "too_late_to_help", EXPIRES, 0)
 
 
 def test_a_message_that_is_both_untrue_and_late_is_voided() -> None:
     it = message()
 
-    it.begin(now=EXPIRES, booking=booking(Status.CANCELLED))
+    it.is_wanted(now=EXPIRES, booking=booking(Status.CANCELLED))
 
     assert it.state is State.VOIDED
 
@@ -147,8 +149,12 @@ def test_a_message_that_is_both_untrue_and_late_is_voided() -> None:
 @pytest.mark.parametrize("state", [state for state in State if state is not State.QUEUED])
 def test_only_a_queued_message_can_be_claimed(state: State) -> None:
     """Fault 13: sent twice after a crash."""
+    it = message(state)
+
+    assert not it.is_wanted(now=NOW, booking=booking())
     with pytest.raises(IllegalMove):
-        message(state).begin(now=NOW, booking=booking())
+        it.begin()
+    assert it.state is state
 
 
 @pytest.mark.parametrize("state", State)

@@ -18,13 +18,13 @@ LIFE, CAP = timedelta(minutes=10), timedelta(minutes=20)
 
 def begun(life: timedelta = LIFE, cap: timedelta = CAP) -> Verification:
     return Verification.begin(
-        verification_id=UUID(int=1),
-        purpose=Purpose.BOOKING,
-        subject_id=UUID(int=2),
-        channel=Channel.SMS,
         now=BEGAN,
         life=life,
         cap=cap,
+        id=UUID(int=1),
+        purpose=Purpose.BOOKING,
+        subject_id=UUID(int=2),
+        channel=Channel.SMS,
     )
 
 

@@ -313,7 +313,7 @@ def test_a_reminder_fell_due_while_everything_was_down_and_is_sent_while_it_can_
     shop_floor.confirm()
     shop_floor.work()
 
-    shop_floor.time.move_to(EVE + timedelta(hours=4))
+    shop_floor.time.move_to(EVE + timedelta(hours=2))
     shop_floor.work()
 
     assert shop_floor.delivered(Kind.BOOKING_REMINDER_EVE) == 1

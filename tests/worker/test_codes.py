@@ -17,13 +17,13 @@ OLD_SECRET, NEW_SECRET = "old-" * 8, "new-" * 8
 
 def verification(number: int = 1, generation: int = 1) -> Verification:
     begun = Verification.begin(
-        verification_id=UUID(int=number),
-        purpose=Purpose.BOOKING,
-        subject_id=UUID(int=7),
-        channel=Channel.SMS,
         now=SENT_AT,
         life=timedelta(minutes=10),
         cap=timedelta(minutes=20),
+        id=UUID(int=number),
+        purpose=Purpose.BOOKING,
+        subject_id=UUID(int=7),
+        channel=Channel.SMS,
     )
     begun.generation = generation
     return begun

@@ -45,11 +45,11 @@ def tell(desk: Desk, booking_id: UUID, kind: Kind, *, expires_at: datetime = SLO
             tell_customer(session, booking, kind, now=NOW, expires_at=expires_at, **more)
 
 
-def composed(desk: Desk, kind: Kind, *, now: datetime = NOW) -> Any:
+def composed(desk: Desk, kind: Kind, *, now: datetime = NOW, carrier: str = "twilio") -> Any:
     with desk.database.transaction() as session:
         message = session.scalars(select(Message).where(Message.kind == kind)).one()
         booking = session.get(Booking, message.booking_id) if message.booking_id else None
-        return compose(session, message, booking, ATTEMPT, now=now)
+        return compose(session, message, booking, ATTEMPT, carrier=carrier, now=now)
 
 
 def told(desk: Desk, booking_id: UUID, kind: Kind, *, now: datetime = NOW, **more: Any) -> Any:

@@ -25,10 +25,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from models.customer import Channel
 from models.message import Accepted, Answer, Refused, State, TryLater, Unknown
 from worker.settings import settings
-from worker.vendors import Attachment, OutgoingMail, OutgoingSms, ReceiptFact, sendgrid, twilio, vendor_for, wire
+from worker.vendors import Attachment, OutgoingMail, OutgoingSms, ReceiptFact, sendgrid, twilio, vendor_named, wire
 
 ATTEMPT, MESSAGE = UUID(int=0xA), UUID(int=0xB)
 SID = "SM" + "0123456789abcdef" * 2
@@ -218,11 +217,11 @@ def point_at(environment: pytest.MonkeyPatch, url: str) -> None:
 
 
 def send_sms(sms: OutgoingSms = SMS) -> Answer:
-    return vendor_for(Channel.SMS).send(sms)
+    return vendor_named(twilio.NAME).send(sms)
 
 
 def send_mail(mail: OutgoingMail = MAIL) -> Answer:
-    return vendor_for(Channel.MAIL).send(mail)
+    return vendor_named(sendgrid.NAME).send(mail)
 
 
 def twilio_error(code: int, status: int, **headers: str) -> Play:
@@ -457,7 +456,7 @@ def test_twilio_gets_what_its_api_asks_for(carrier: Carrier) -> None:
         "To": [PHONE],
         "Body": [WORDS],
         "From": ["+15005550006"],
-        "StatusCallback": [f"https://vc.example.jp/v1/receipts/twilio/{ATTEMPT}?message={MESSAGE}"],
+        "StatusCallback": [f"https://vc.example.jp/v1/receipts/twilio/{ATTEMPT}?message={MESSAGE}#rc=5&rp=all"],
         "ValidityPeriod": ["600"],
     }
     assert request.headers["Authorization"] == "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
@@ -602,25 +601,25 @@ def test_a_connection_that_the_vendor_closed_meanwhile_is_noticed(
 
 def test_every_thread_has_a_vendor_of_its_own(carrier: Carrier) -> None:
     with ThreadPoolExecutor(1) as pool:
-        theirs = pool.submit(vendor_for, Channel.SMS).result()
+        theirs = pool.submit(vendor_named, twilio.NAME).result()
 
-    assert theirs is not vendor_for(Channel.SMS)
-    assert vendor_for(Channel.SMS) is vendor_for(Channel.SMS)
+    assert theirs is not vendor_named(twilio.NAME)
+    assert vendor_named(twilio.NAME) is vendor_named(twilio.NAME)
 
 
 def test_a_forked_process_does_not_keep_its_parents_vendor(carrier: Carrier, environment: pytest.MonkeyPatch) -> None:
-    of_parent = vendor_for(Channel.SMS)
+    of_parent = vendor_named(twilio.NAME)
     environment.setattr("os.getpid", lambda: -1)
 
-    assert vendor_for(Channel.SMS) is not of_parent
+    assert vendor_named(twilio.NAME) is not of_parent
 
 
-@pytest.mark.parametrize(("channel", "wrong"), [(Channel.SMS, MAIL), (Channel.MAIL, SMS)])
+@pytest.mark.parametrize(("name", "wrong"), [(twilio.NAME, MAIL), (sendgrid.NAME, SMS)])
 def test_a_message_of_the_other_channel_is_an_error_and_not_a_failed_message(
-    carrier: Carrier, channel: Channel, wrong: OutgoingSms | OutgoingMail
+    carrier: Carrier, name: str, wrong: OutgoingSms | OutgoingMail
 ) -> None:
     with pytest.raises(TypeError):
-        vendor_for(channel).send(wrong)
+        vendor_named(name).send(wrong)
 
 
 @pytest.mark.parametrize(
