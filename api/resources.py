@@ -7,7 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from models.booking import Booking, EntryPoint, Side, Status
-from models.calendar import Slot
+from models.calendar import FIRST_DAY, LAST_DAY, Slot
 from models.shop import Shop
 from models.verification import COOL_DOWN, MOST_RESENDS, Verification
 from worker import links
@@ -29,6 +29,16 @@ def _plain_text(text: str) -> str:
 
 
 PlainText = Annotated[str, AfterValidator(_plain_text)]
+
+
+def _countable(at: datetime) -> datetime:
+    # Near the ends of time the next day, or the same instant in another zone, cannot be named.
+    if not FIRST_DAY < at.date() < LAST_DAY:
+        raise ValueError(f"give an instant between {FIRST_DAY} and {LAST_DAY}")
+    return at
+
+
+BookableInstant = Annotated[AwareDatetime, AfterValidator(_countable)]
 
 
 class Given(BaseModel):
@@ -56,7 +66,7 @@ class BookingRequest(Given):
     """`POST /v1/bookings`."""
 
     shop: str = Field(max_length=64, pattern=r"^[a-z][a-z0-9-]*$", examples=["fred"])
-    starts_at: AwareDatetime = Field(
+    starts_at: BookableInstant = Field(
         description="The start of a free slot; any offset, the instant counts.", examples=["2026-12-01T05:00:00Z"]
     )
     contact: ContactGiven
@@ -82,7 +92,7 @@ class CodeGiven(Given):
 class ChangeRequest(Given):
     """`POST …/change`."""
 
-    starts_at: AwareDatetime = Field(description="The start of a free slot.", examples=["2026-12-02T05:00:00Z"])
+    starts_at: BookableInstant = Field(description="The start of a free slot.", examples=["2026-12-02T05:00:00Z"])
     expected_revision: int = Field(ge=1, le=255, description="The revision the customer decided on.")
     accept_final: bool = Field(
         default=False, description="The customer knows that the new time cannot be changed or cancelled any more."

@@ -11,7 +11,7 @@ from api.arrivals import ReceivedAt
 from api.problems import Problem
 from api.resources import shop_out, slot_out
 from models.access import ApiKey, Scope
-from models.calendar import local_date
+from models.calendar import FIRST_DAY, LAST_DAY, local_date
 from models.shop import Shop
 from worker import bookings, slots
 from worker.database import database
@@ -43,7 +43,9 @@ def list_slots(
     with database().snapshot() as session:
         shop = bookings.shop_open(session, shop_id)
         first = from_ or local_date(received_at, shop.zone)
+        _check_countable("from", first)
         last = to or first + timedelta(days=6)
+        _check_countable("to", last)
         if last < first:
             raise Problem(
                 422,
@@ -66,3 +68,14 @@ def list_slots(
             "to": last.isoformat(),
             "slots": [slot_out(slot) for slot in free],
         }
+
+
+def _check_countable(name: str, day: date) -> None:
+    """Refuse days on which no shop takes bookings, among them the last that a date can name: it has no morrow."""
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise Problem(
+            422,
+            "invalid_window",
+            f"Ask for days between {FIRST_DAY} and {LAST_DAY}.",
+            errors=[{"pointer": f"/query/{name}", "detail": "out of range"}],
+        )
