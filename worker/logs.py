@@ -40,7 +40,6 @@ FIELDS = frozenset(
         "vendor",
         "code",
         "address",
-        "process",
         "reason",
     }
 )
