@@ -65,6 +65,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
+            "process": record.process,
         }
         if (current := request_id.get()) is not None:
             line["request_id"] = current

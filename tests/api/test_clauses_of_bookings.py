@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -29,8 +30,13 @@ ROOT = Path(__file__).parents[2]
 SOURCE_URL = "https://queens-court.example.jp/items/AB-1"
 MAILBOX = "hanako@example.jp"
 
-# What is asked for here, no database decides.
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """SQLite alone: what is asked for here, no database decides."""
+    file = tmp_path / "toritsugi.db"
+    file.write_bytes(sqlite_template.read_bytes())
+    return f"sqlite:///{file}"
 
 
 @pytest.fixture(autouse=True)
@@ -228,7 +234,8 @@ def test_the_device_check_names_browsers_for_phones_and_for_desks(caller: Caller
 
 
 ASKS_FOR_MONEY = re.compile(
-    r"\bpay(?:ment|able)?\b|\bdeposit|credit card|\binvoice|\bcheckout\b|\bfees?\b|決済|支払|前払|クレジット|手数料|請求",
+    r"(?<!nothing for you to )\bpay(?:ment|able)?\b|(?<!no cancellation )\bfees?\b"
+    r"|\bdeposit|credit card|\binvoice|\bcheckout\b|決済|支払|前払|クレジット|手数料|請求",
     re.IGNORECASE,
 )
 
@@ -304,7 +311,7 @@ def test_a_trail_only_grows(caller: Caller) -> None:
         trails.append(trail(caller, booking_id))
 
     assert [line.kind for line in trails[-1]] == ["held", "confirmed", "changed", "cancelled"]
-    assert all(after[: len(before)] == before for before, after in zip(trails, trails[1:], strict=False))
+    assert all(after[: len(before)] == before for before, after in pairwise(trails))
 
 
 def test_the_trail_says_who_withdrew_a_booking_and_why(caller: Caller) -> None:
@@ -333,11 +340,12 @@ def test_a_trail_outlives_the_contact(caller: Caller) -> None:
     """B43."""
     booking_id = caller.booked()
     before = trail(caller, booking_id)
+    assert before
 
     with caller.database.transaction() as session:
         assert seals.shred(session, caller.booking(booking_id).customer_id)
 
-    assert trail(caller, booking_id) == before != []
+    assert trail(caller, booking_id) == before
 
 
 # Terms that change
