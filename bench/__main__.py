@@ -39,8 +39,8 @@ _MAIN = "bench"
 
 
 @dataclass
-class Round:
-    """What is measured in turns."""
+class Rounds:
+    """What is measured in turns, by round."""
 
     bare: list[Drained] = field(default_factory=list)
     singly: list[Drained] = field(default_factory=list)
@@ -94,7 +94,7 @@ def _prepare(place: Ground) -> tuple[str, dict[str, str]]:
 
 def _in_turns(place: Ground, plan: Plan, key: str, main: dict[str, str]) -> list[Line]:
     _say("Starting processes …")
-    found = Round()
+    found = Rounds()
     apis: dict[str, tuple[Site, Iterator[tuple[str, datetime]]]] = {}
     with ExitStack() as open_sites:
         procfile = read_procfile()
@@ -118,15 +118,13 @@ def _in_turns(place: Ground, plan: Plan, key: str, main: dict[str, str]) -> list
             found.singly.append(draining.drain_messages(ours, ledger, database(), plan.messages, bulk=False))
             found.in_bulk.append(draining.drain_messages(ours, ledger, database(), plan.messages, bulk=True))
             for name, (site, slots) in apis.items():
-                bodies = [
-                    accepting.request_body(shop, starts_at, place)
-                    for place, (shop, starts_at) in enumerate(islice(slots, plan.requests), number * plan.requests)
-                ]
+                wanted = enumerate(islice(slots, plan.requests), number * plan.requests)
+                bodies = [accepting.request_body(shop, starts_at, who) for who, (shop, starts_at) in wanted]
                 found.accepted.setdefault(name, []).append(accepting.accept(site, key, bodies, run=str(number)))
     return _throughputs(found)
 
 
-def _throughputs(found: Round) -> list[Line]:
+def _throughputs(found: Rounds) -> list[Line]:
     bare, bare_cpu = [each.rate for each in found.bare], [each.cpu_ms for each in found.bare]
     lines = [report.throughput("bare Celery no-op", bare, bare, note="Celery's defaults; pool and events as ours")]
     lines += report.cpu("  workers' CPU each", bare_cpu, bare_cpu)

@@ -41,7 +41,6 @@ FIELDS = frozenset(
         "vendor",
         "code",
         "address",
-        "process",
         "reason",
     }
 )
@@ -67,6 +66,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
+            "process": record.process,
         }
         if (current := request_id.get()) is not None:
             line["request_id"] = current

@@ -25,7 +25,7 @@ OPERATIONS: list[tuple[str, str, dict[str, Any] | None, Scope]] = [
     ("POST", "/v1/bookings/{id}/withdraw", {"reason": "staff_ill"}, Scope.OPERATOR),
     ("GET", "/v1/jobs/{id}", None, Scope.OPERATOR),
 ]
-every_operation = pytest.mark.parametrize(("method", "path", "body", "scope"), OPERATIONS, ids=lambda value: str(value))
+every_operation = pytest.mark.parametrize(("method", "path", "body", "scope"), OPERATIONS, ids=str)
 ANY_ID = str(UUID(int=404))
 
 
@@ -71,7 +71,7 @@ def test_an_unknown_id_a_wrong_secret_and_a_revoked_key_are_answered_alike(calle
     "header", ["Bearer", "Bearer nonsense", "Basic dXNlcjpwYXNz", "tk_development_x", "Bearer tk_é_x"]
 )
 def test_what_is_no_key_is_401_and_never_a_fault(stranger: Caller, header: str) -> None:
-    answer = stranger.http.get("/v1/shops", headers={"Authorization": header.encode()})
+    answer = stranger.http.get("/v1/shops", headers={b"Authorization": header.encode()})
 
     assert answer.status_code == 401
 

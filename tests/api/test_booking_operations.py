@@ -102,6 +102,17 @@ def test_a_slot_that_does_not_exist_is_answered_with_slots_that_do(caller: Calle
 
 
 @sqlite_only
+@pytest.mark.parametrize(
+    "starts_at",
+    ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00"],
+)
+def test_an_instant_at_the_ends_of_time_is_refused_and_is_no_fault(caller: Caller, starts_at: str) -> None:
+    answer = caller.ask(starts_at=starts_at)
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/starts_at")
+
+
+@sqlite_only
 @pytest.mark.parametrize("shop", ["nowhere", "vicky"])
 def test_a_shop_that_is_unknown_and_one_that_is_switched_off_are_answered_alike(caller: Caller, shop: str) -> None:
     caller.set_shop("vicky", enabled=False)
@@ -417,7 +428,7 @@ def test_a_request_of_2359_that_waits_for_a_lock_until_after_midnight_succeeds(
     booking_id = caller.booked()
     caller.time.move_to(DEADLINE - timedelta(milliseconds=1))
     wait_for_the_lock_until(caller, DEADLINE + timedelta(seconds=20), monkeypatch)
-    body = {"expected_revision": 1} | ({"starts_at": OTHER_SLOT} if operation == "change" else {})
+    body: dict[str, Any] = {"expected_revision": 1} | ({"starts_at": OTHER_SLOT} if operation == "change" else {})
 
     answer = caller.post(booking_id, operation, **body)
 

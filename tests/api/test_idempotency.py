@@ -35,7 +35,7 @@ def test_a_hold_without_a_key_is_refused(caller: Caller) -> None:
 @sqlite_only
 @pytest.mark.parametrize("key", ["", '""', "two words", "x" * 201, 'in"side', "ü"])
 def test_a_malformed_key_is_refused(caller: Caller, key: str) -> None:
-    answer = caller.http.post("/v1/bookings", json=wish(), headers={"Idempotency-Key": key.encode()})
+    answer = caller.http.post("/v1/bookings", json=wish(), headers={b"Idempotency-Key": key.encode()})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_malformed")
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from api import bookings as operations
 from api.problems import REFUSALS, problem_of
 from models import contact, errors
 from tests.api.calling import Caller, wish
@@ -151,7 +150,7 @@ def test_a_fault_says_nothing_of_what_went_wrong_and_has_an_id(
     def fail(*arguments: Any, **more: Any) -> None:
         raise error
 
-    monkeypatch.setattr(operations.bookings, "hold", fail)
+    monkeypatch.setattr("worker.bookings.hold", fail)
 
     answer = caller.ask()
 

@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,6 @@ class Running:
     flower: str
     key: str
     environment: Mapping[str, str]
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None, **more: Any) -> requests.Response:
         """POST (or GET, without a body), and again with the same key until it is answered, as a careful caller does."""
@@ -110,10 +110,10 @@ class Running:
             time.sleep(0.1)
 
     def slots(self, shop: str) -> list[str]:
-        """Return the free slots of a shop in the next days, the first of which may all still be changed."""
+        """Return the free slots of a shop in the days from which on a booking may still be changed."""
         found: list[dict[str, str]] = self.ask(f"/v1/shops/{shop}/slots").json()["slots"]
-        in_two_days = system_now().date().toordinal() + 2
-        later = [slot["starts_at"] for slot in found if _ordinal(slot["starts_at"]) >= in_two_days]
+        in_two_days = system_now().date() + timedelta(days=2)
+        later = [slot["starts_at"] for slot in found if date.fromisoformat(slot["starts_at"][:10]) >= in_two_days]
         assert later, f"{shop} has no free slots"
         return later
 
@@ -142,6 +142,11 @@ class Running:
         ]
         return codes[-1] if codes else None
 
+    def script(self, script: Mapping[str, Any], *, times: int = 1) -> None:
+        """Let the vendor play faults."""
+        answer = requests.post(f"{self.inbox}/_script", json={**script, "times": times}, timeout=30)
+        assert answer.status_code == 201, answer.text
+
     def unfinished(self) -> dict[str, int]:
         """Return what is due and not done, and what is on its way: empty when nothing is stuck."""
         jobs = select(Job.name, func.count()).where(Job.due_at <= system_now()).group_by(Job.name)
@@ -156,11 +161,6 @@ class Running:
     def _receipts_owed(self) -> int:
         owed: int = requests.get(f"{self.inbox}/_health", timeout=30).json()["receipts_owed"]
         return owed
-
-
-def _ordinal(starts_at: str) -> int:
-    year, month, day = map(int, starts_at[:10].split("-"))
-    return type(system_now())(year, month, day).toordinal()
 
 
 SECRETS = {
@@ -302,6 +302,6 @@ def _environment(folder: Path, database_url: str, broker_url: str) -> dict[str, 
         # A job that a dead process took along is rung again this soon.
         "RING_LEASE_SECONDS": "2",
         # And a call that it was in counts as lost after both of these and five seconds.
-        "VENDOR_CONNECT_SECONDS": "2",
-        "VENDOR_READ_SECONDS": "6",
+        "VENDOR_CONNECT_SECONDS": "1",
+        "VENDOR_READ_SECONDS": "5",
     }

@@ -1,7 +1,7 @@
 """A hundred customers want the one seat of a shop at the same hour, at the same time, over real connections."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Rush:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def rush(request: pytest.FixtureRequest, run_stack: Callable[..., AbstractContextManager[Any]]) -> Iterator[Rush]:
+def rush(request: pytest.FixtureRequest, run_stack: Callable[..., AbstractContextManager[Any]]) -> Rush:
     """Let them all ask in the same moment, and wait until what followed is done."""
     with run_stack(request.param, one_worker=True, without=("flower", "beat")) as running:
         wanted = running.slots(SHOP)[0]
@@ -52,7 +52,7 @@ def rush(request: pytest.FixtureRequest, run_stack: Callable[..., AbstractContex
         with ThreadPoolExecutor(CUSTOMERS) as customers:
             answers = list(customers.map(want, range(CUSTOMERS)))
         running.settle()
-        yield Rush(wanted, answers, running.sent(), running.slots(SHOP))
+        return Rush(wanted, answers, running.sent(), running.slots(SHOP))
 
 
 def test_one_of_them_holds_the_slot(rush: Rush) -> None:

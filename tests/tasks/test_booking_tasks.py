@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.booking import Cause, Released, Side, Status
+from models.booking import GRACE, Cause, Released, Side, Status
 from models.job import Name
 from models.message import Kind, State
 from tests.tasks.conftest import Workshop
@@ -27,7 +27,6 @@ pytestmark = sqlite_only
 TODAY = datetime(2030, 6, 3, 5, tzinfo=UTC)  # 14:00 in Tokyo
 EVE = datetime(2030, 6, 3, 9, tzinfo=UTC)  # 18:00 in Tokyo
 END_OF_HOLD = NOW + 10 * MINUTE
-GRACE = timedelta(seconds=5)
 TO_CUSTOMERS = [kind for kind in Kind if not kind.startswith("shop_")]
 REMINDERS = (Kind.BOOKING_REMINDER_EVE, Kind.BOOKING_REMINDER_DAY)
 
@@ -131,15 +130,9 @@ def test_a_code_received_in_time_beats_a_timer_that_is_due(shop_floor: Workshop)
     assert shop_floor.booking(booking_id).status is Status.CONFIRMED
 
 
-@pytest.mark.parametrize("number", [9211, 9610, 9303], ids=["refused", "opted out", "undelivered, by a receipt"])
+@pytest.mark.parametrize("number", [9211, 9610], ids=["not a number", "opted out"])
 def test_a_slot_whose_code_cannot_arrive_is_released_at_once(shop_floor: Workshop, number: int) -> None:
     booking_id = shop_floor.hold(number=number)
-    if number == 9303:
-        shop_floor.work()
-        with shop_floor.database.transaction() as session:
-            message = session.merge(shop_floor.message(Kind.BOOKING_CODE))
-            message.learn(State.UNDELIVERED, now=NOW)
-            jobs.enqueue(session, Name.RELEASE_UNDELIVERABLE, booking_id=booking_id)
 
     shop_floor.work()
 
