@@ -15,7 +15,7 @@ DEV_STAMP := $(VENV)/.dev-$(call checksum,requirements/dev.lock).stamp
 UP_READY := $(firstword $(wildcard $(DEV_STAMP)) $(UP_STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test bench lint format types lock clean
+.PHONY: help setup up demo test chaos bench lint format types lock clean
 
 help:  ## What there is
 	@grep -hE '^[a-z]+:.*##' Makefile | awk -F ':.*## *' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ setup: | $(DEV_STAMP)  ## Install what the tests need (`make up` needs less, and
 
 test: | $(DEV_STAMP)  ## Run all tests (ARGS='-k code' for some of them)
 	$(RUN) pytest $(ARGS)
+
+chaos: | $(DEV_STAMP)  ## Kill, freeze and lie for ten minutes while customers book (CHAOS_SECONDS=120 CHAOS_SEED=7)
+	@CHAOS_SECONDS='$(CHAOS_SECONDS)' CHAOS_SEED='$(CHAOS_SEED)' $(RUN) tests.chaos.storm $(ARGS)
 
 bench: | $(DEV_STAMP)  ## Measure speed beside a bare Celery no-op, in four minutes (BENCH_FULL=1: all of it)
 	$(RUN) bench

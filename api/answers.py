@@ -3,8 +3,9 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic.json_schema import JsonDict, SkipJsonSchema
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
+from pydantic.config import JsonDict
+from pydantic.json_schema import SkipJsonSchema
 
 from models.booking import Cause, Released, Status
 from models.customer import Channel
@@ -226,7 +227,9 @@ class BookingShown(BaseModel):
     zone: str
     channel: Channel
     language: Literal["ja", "en"]
-    change_deadline_at: AwareDatetime = Field(description="Until when it may be changed or cancelled, exclusively (B20).")
+    change_deadline_at: AwareDatetime = Field(
+        description="Until when it may be changed or cancelled, exclusively (B20)."
+    )
     can_change: bool = Field(description="Whether a change or cancellation received now is in time.")
     confirmed_at: AwareDatetime | None
     released_because: Released | None
@@ -439,6 +442,12 @@ class ResendShown(BaseModel):
     include_delivered: bool
     found: int = Field(ge=0, description="Events that are sent again, so far.")
     ended_at: AwareDatetime | None
+
+
+class ResendAccepted(RootModel[DeliveryAccepted | ResendShown]):
+    """One event is a delivery; the events of a span are a resend of their own."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ACCEPTED, _RESEND]})
 
 
 class Alive(BaseModel):

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import bookings, health, jobs, messages, pages, problems, receipts, shops, verifications, webhooks
+from api import bookings, description, health, jobs, messages, pages, problems, receipts, shops, verifications, webhooks
 from api.arrivals import Arrivals
 from worker import logs
 from worker.jobs.relay import relay
@@ -37,5 +37,6 @@ def create_app() -> FastAPI:
     problems.install(app)
     for part in (shops, bookings, verifications, messages, jobs, webhooks, receipts, health, pages):
         app.include_router(part.router)
+    description.install(app)
     app.add_middleware(Arrivals)
     return app

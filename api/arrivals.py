@@ -65,6 +65,7 @@ class Arrivals:
 
         try:
             scope.setdefault("state", {})["received_at"] = clock().now()
+            _check_path(scope["path"])
             await self._app(scope, limited, marked)
         except Problem as problem:
             await response(problem)(scope, receive, marked)
@@ -89,6 +90,12 @@ class Arrivals:
                 },
             )
             request_id.reset(token)
+
+
+def _check_path(path: str) -> None:
+    if "\0" in path:
+        # It names nothing, and PostgreSQL would fail over looking for it.
+        raise Problem(404, "not_found", "Not Found")
 
 
 async def _received_at(request: Request) -> datetime:

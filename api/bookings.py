@@ -9,7 +9,9 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
 from api.access import covered, needs, visible
+from api.answers import BookingShown
 from api.arrivals import ReceivedAt
+from api.description import CONTACT_REFUSED, says
 from api.idempotency import Answer, Explain, Submission, submitted
 from api.problems import Problem, problem_of
 from api.resources import (
@@ -38,7 +40,20 @@ Sent = Annotated[Submission, Depends(submitted(Scope.BOOKINGS_WRITE))]
 SentByOperator = Annotated[Submission, Depends(submitted(Scope.OPERATOR))]
 
 
-@router.post("", status_code=201)
+@router.post(
+    "",
+    **says(
+        201,
+        BookingShown,
+        "shop_closed",
+        "slot_taken",
+        "slot_unknown",
+        "too_many_requests",
+        *CONTACT_REFUSED,
+        title="Hold a slot",
+        location=True,
+    ),
+)
 def hold(body: BookingRequest, sent: Hold) -> JSONResponse:
     """Hold a slot and send a code. The booking is complete when the code comes back (B15).
 
@@ -75,7 +90,7 @@ def hold(body: BookingRequest, sent: Hold) -> JSONResponse:
     return sent.answer(body, act, explain=explain)
 
 
-@router.get("/{booking_id}")
+@router.get("/{booking_id}", **says(200, BookingShown, "booking_not_found", title="Read a booking"))
 def show(booking_id: UUID, caller: Reader, received_at: ReceivedAt) -> JSONResponse:
     """Return the booking as it stands."""
     with database().snapshot() as session:
@@ -83,7 +98,19 @@ def show(booking_id: UUID, caller: Reader, received_at: ReceivedAt) -> JSONRespo
         return _answer(session, booking, received_at).response()
 
 
-@router.post("/{booking_id}/code")
+@router.post(
+    "/{booking_id}/code",
+    **says(
+        200,
+        BookingShown,
+        "booking_not_found",
+        "code_wrong",
+        "code_exhausted",
+        "code_expired",
+        "too_many_requests",
+        title="Enter the code",
+    ),
+)
 def enter_code(booking_id: UUID, body: CodeGiven, sent: Sent) -> JSONResponse:
     """Complete the booking with the code (B15). The same code again gets the same answer."""
 
@@ -99,7 +126,20 @@ def enter_code(booking_id: UUID, body: CodeGiven, sent: Sent) -> JSONResponse:
     return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at))
 
 
-@router.post("/{booking_id}/code/resend")
+@router.post(
+    "/{booking_id}/code/resend",
+    **says(
+        200,
+        BookingShown,
+        "booking_not_found",
+        "illegal_move",
+        "code_expired",
+        "resend_too_soon",
+        "resend_too_often",
+        "too_many_requests",
+        title="Send the code again",
+    ),
+)
 def resend_code(booking_id: UUID, sent: Sent) -> JSONResponse:
     """Send the code again, or a new one if the old has little life left. Cool-down 60 seconds, three times at most."""
 
@@ -111,7 +151,22 @@ def resend_code(booking_id: UUID, sent: Sent) -> JSONResponse:
     return sent.answer(None, act, explain=_state_now(booking_id, sent.received_at))
 
 
-@router.post("/{booking_id}/change")
+@router.post(
+    "/{booking_id}/change",
+    **says(
+        200,
+        BookingShown,
+        "booking_not_found",
+        "illegal_move",
+        "stale_revision",
+        "window_closed",
+        "too_many_changes",
+        "slot_taken",
+        "slot_unknown",
+        "confirmation_needed",
+        title="Change a booking",
+    ),
+)
 def change(booking_id: UUID, body: ChangeRequest, sent: Sent) -> JSONResponse:
     """Move the booking to another slot, until the day before (B18, B20). If the slot is gone nothing changes."""
 
@@ -130,7 +185,18 @@ def change(booking_id: UUID, body: ChangeRequest, sent: Sent) -> JSONResponse:
     return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at, wanted=body.starts_at))
 
 
-@router.post("/{booking_id}/cancel")
+@router.post(
+    "/{booking_id}/cancel",
+    **says(
+        200,
+        BookingShown,
+        "booking_not_found",
+        "illegal_move",
+        "stale_revision",
+        "window_closed",
+        title="Cancel a booking",
+    ),
+)
 def cancel(booking_id: UUID, body: CancelRequest, sent: Sent) -> JSONResponse:
     """Cancel until the day before (B18, B20), or give up a hold. A second cancel returns what the first did."""
 
@@ -145,7 +211,10 @@ def cancel(booking_id: UUID, body: CancelRequest, sent: Sent) -> JSONResponse:
     return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at))
 
 
-@router.post("/{booking_id}/withdraw")
+@router.post(
+    "/{booking_id}/withdraw",
+    **says(200, BookingShown, "booking_not_found", "illegal_move", title="Withdraw a booking"),
+)
 def withdraw(booking_id: UUID, body: WithdrawRequest, sent: SentByOperator) -> JSONResponse:
     """Cancel on the shop's side, also after the deadline; the customer gets an apology and a link to book again."""
 

@@ -7,6 +7,8 @@ from fastapi import APIRouter
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.answers import Alive, Ready
+from api.description import says
 from api.problems import Problem
 from models.base import database_time
 from models.job import Job
@@ -18,13 +20,13 @@ router = APIRouter(tags=["health"])
 MOST_SKEW = timedelta(seconds=2)
 
 
-@router.get("/healthz")
+@router.get("/healthz", **says(200, Alive, title="Whether it lives"))
 def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", **says(200, Ready, "clock_skew", "schema_outdated", title="Whether it can work"))
 def readyz() -> dict[str, Any]:
     """The database answers, its schema is this code's, and the host's clock agrees with it to two seconds."""
     try:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from api.access import needs
 from api.arrivals import ReceivedAt
+from api.description import KEY_REQUIRED
 from api.problems import MEDIA_TYPE, Problem, problem_of
 from models.access import KEPT, ApiKey, IdempotentRequest, Scope
 from models.errors import Refusal
@@ -27,15 +28,14 @@ from worker.seals import seal_for_ourselves, unseal_for_ourselves
 
 _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,200})"?')
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
+
+def _key_header(*, required: bool) -> Any:
+    return Header(
         alias="Idempotency-Key",
         description="A string of your own, unique per request, kept for 24 hours. The same key with the same request "
         "gets the same answer; with another request 422.",
-        examples=['"0b8f1e36-6f0e-4c0e-9a53-2f1f6b1f5a11"'],
-    ),
-]
+        json_schema_extra={KEY_REQUIRED: required},
+    )
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def submitted(scope: Scope, *, key_required: bool = False) -> Callable[..., Awai
         request: Request,
         caller: Annotated[ApiKey, Depends(needs(scope))],
         received_at: ReceivedAt,
-        key: IdempotencyKey = None,
+        key: Annotated[str | None, _key_header(required=key_required)] = None,
     ) -> Submission:
         return Submission(
             caller, received_at, f"{request.method} {request.url.path}", parse_key(key, required=key_required)

@@ -6,6 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 
 from api.access import needs
+from api.answers import JobShown
+from api.description import says
 from api.problems import Problem
 from api.resources import instant
 from models.access import ApiKey, Scope
@@ -15,7 +17,7 @@ from worker.database import database
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", **says(200, JobShown, "job_not_found", title="Read an owed job"))
 def show(job_id: UUID, caller: Annotated[ApiKey, Depends(needs(Scope.OPERATOR))]) -> dict[str, Any]:  # noqa: ARG001
     """Return an owed job: waiting, handed over, or parked."""
     with database().snapshot() as session:

@@ -10,11 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.access import needs
+from api.answers import LiftShown, MessageList, MessageShown, ShareShown
+from api.description import CONTACT_REFUSED, says
 from api.idempotency import Answer, Submission, submitted
-from api.problems import Problem
-from api.resources import Given, instant
+from api.problems import Problem, problem_of
+from api.resources import Given, PlainText, instant, shown
 from models.access import ApiKey, Scope
 from models.customer import Channel
+from models.errors import ContactRefused
 from models.job import Name
 from models.message import Attempt, Message, MessageDecision, State
 from worker import carriers, suppressions
@@ -31,11 +34,17 @@ SentByOperator = Annotated[Submission, Depends(submitted(Scope.OPERATOR))]
 class Decision(Given):
     """Why a person decides so."""
 
-    reason: str = Field(min_length=3, max_length=200, description="No personal data.", examples=["asked the carrier"])
+    model_config = shown({"reason": "asked the carrier"})
+
+    reason: PlainText = Field(
+        min_length=3, max_length=200, description="No personal data.", examples=["asked the carrier"]
+    )
 
 
 class Closing(Decision):
     """How a message is closed."""
+
+    model_config = shown({"reason": "asked the carrier", "arrived": True})
 
     arrived: bool = Field(default=False, description="Whether it is known to have arrived.")
 
@@ -43,17 +52,25 @@ class Closing(Decision):
 class Lifting(Decision):
     """Which address may be sent to again."""
 
+    model_config = shown({"reason": "the mailbox was full", "channel": "mail", "address": "hanako@example.jp"})
+
     channel: Channel
-    address: str = Field(max_length=254, examples=["hanako@example.jp"])
+    address: PlainText = Field(max_length=254, examples=["hanako@example.jp"])
 
 
 class Share(Decision):
     """What part of its channel an account carries."""
 
-    share: float | None = Field(ge=0, le=1000, description="null gives the account back to its drift.")
+    model_config = shown(
+        {"reason": "the other account is slow", "share": 70}, {"reason": "both are well", "share": None}
+    )
+
+    share: float | None = Field(
+        ge=0, le=1000, allow_inf_nan=False, description="null gives the account back to its drift."
+    )
 
 
-@router.get("/messages")
+@router.get("/messages", **says(200, MessageList, title="List messages"))
 def list_messages(
     caller: Operator,
     state: Annotated[State, Query(description="Which messages.")] = State.UNKNOWN,
@@ -67,14 +84,17 @@ def list_messages(
         return {"messages": [_out(session, message) for message in session.scalars(query)]}
 
 
-@router.get("/messages/{message_id}")
+@router.get("/messages/{message_id}", **says(200, MessageShown, "message_not_found", title="Read a message"))
 def show(message_id: UUID, caller: Operator) -> dict[str, Any]:
     """Return one message with its attempts: never its text or address."""
     with database().snapshot() as session:
         return _out(session, _visible(caller, session.get(Message, message_id)))
 
 
-@router.post("/messages/{message_id}/resend")
+@router.post(
+    "/messages/{message_id}/resend",
+    **says(200, MessageShown, "message_not_found", "illegal_move", title="Send an unknown message again"),
+)
 def resend(message_id: UUID, body: Decision, sent: SentByOperator) -> JSONResponse:
     """Decide that an unknown message was not sent: it is sent again, once."""
 
@@ -88,7 +108,10 @@ def resend(message_id: UUID, body: Decision, sent: SentByOperator) -> JSONRespon
     return sent.answer(body, act)
 
 
-@router.post("/messages/{message_id}/close")
+@router.post(
+    "/messages/{message_id}/close",
+    **says(200, MessageShown, "message_not_found", "illegal_move", title="Close an unknown message"),
+)
 def close(message_id: UUID, body: Closing, sent: SentByOperator) -> JSONResponse:
     """Decide that an unknown message arrived, or that it is let be: it is not sent again."""
 
@@ -101,12 +124,17 @@ def close(message_id: UUID, body: Closing, sent: SentByOperator) -> JSONResponse
     return sent.answer(body, act)
 
 
-@router.post("/suppressions/lift")
+@router.post("/suppressions/lift", **says(200, LiftShown, *CONTACT_REFUSED, title="Lift a suppression"))
 def lift(body: Lifting, sent: SentByOperator) -> JSONResponse:
     """Let an address be sent to again that was silenced by a bounce, a STOP or the like."""
 
     def act(session: Session) -> Answer:
-        contact = Contact.parse(body.channel, body.address)
+        try:
+            contact = Contact.parse(body.channel, body.address)
+        except ContactRefused as refusal:
+            problem = problem_of(refusal)
+            problem.errors = [{"pointer": "/address", "detail": problem.detail}]
+            raise problem from None
         lifted = suppressions.lift(
             session,
             body.channel,
@@ -120,7 +148,7 @@ def lift(body: Lifting, sent: SentByOperator) -> JSONResponse:
     return sent.answer(body, act)
 
 
-@router.post("/carriers/{name}/share")
+@router.post("/carriers/{name}/share", **says(200, ShareShown, "carrier_not_found", title="Fix a share"))
 def fix_share(name: str, body: Share, sent: SentByOperator) -> JSONResponse:
     """Override an account's share of its channel; null gives it back to its drift."""
 

@@ -1,14 +1,14 @@
 """Problems as RFC 9457 says them, each with a stable code. One table maps the domain's refusals to them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
@@ -88,17 +88,58 @@ REFUSALS: Mapping[type[errors.Refusal], tuple[int, str]] = {
 }
 """Status and sentence for each refusal; a subclass inherits its parent's."""
 
+OTHERS: Mapping[str, tuple[int, str]] = {
+    "malformed_json": (400, "The body is not JSON."),
+    "idempotency_key_missing": (400, "This request needs an `Idempotency-Key` of your own."),
+    "idempotency_key_malformed": (400, "An `Idempotency-Key` has 1 to 200 visible ASCII characters."),
+    "unauthenticated": (401, "The API key is missing, unknown or revoked."),
+    "forbidden": (403, "The API key lacks the scope."),
+    "bad_signature": (403, "The signature does not fit the request, or is too old."),
+    "not_found": (404, "There is nothing at this address."),
+    "booking_not_found": (404, "There is no such booking, or the key does not cover its shop."),
+    "verification_not_found": (404, "This key has no such verification."),
+    "message_not_found": (404, "There is no such message, or the key does not cover its shop."),
+    "carrier_not_found": (404, "There is no account of that name, or it has sent nothing yet."),
+    "job_not_found": (404, "No such job is owed: it is done, or never was."),
+    "endpoint_not_found": (404, "This key has no such endpoint."),
+    "event_not_found": (404, "There is no such event, or it is older than 30 days."),
+    "delivery_not_found": (404, "There is no such delivery, or it is older than 30 days."),
+    "resend_not_found": (404, "There is no such resend."),
+    "method_not_allowed": (405, "`Allow` names what can be done here."),
+    "request_in_progress": (409, "The same request is being answered just now."),
+    "too_many_endpoints": (409, "The key has as many endpoints as it may have."),
+    "too_many_secrets": (409, "As many secrets sign already as there may be at a time."),
+    "endpoint_disabled": (409, "The endpoint is switched off."),
+    "too_large": (413, "The body is larger than a mebibyte."),
+    "unsupported_media_type": (415, "The body is of another type than this takes."),
+    "invalid_request": (422, "The request has faults; `errors` points at each."),
+    "idempotency_key_reused": (422, "The `Idempotency-Key` was used for another request."),
+    "invalid_window": (422, "`to` is before `from`, or there is nothing to book in those years."),
+    "window_too_long": (422, "The window has more than 62 days."),
+    "url_too_long": (422, "The URL is too long."),
+    "url_malformed": (422, "This is no URL in ASCII."),
+    "url_not_https": (422, "Webhooks go to https only."),
+    "url_with_credentials": (422, "The URL has a user or a password."),
+    "url_with_fragment": (422, "The URL has a fragment."),
+    "port_refused": (422, "The URL's port is neither 443 nor at least 1024."),
+    "address_refused": (422, "The URL's address is not a public one."),
+    "internal_error": (500, "A fault of ours; nothing was accepted."),
+    "database_unavailable": (503, "The database cannot be reached; nothing was accepted."),
+    "clock_skew": (503, "The host's clock is more than two seconds off the database's."),
+    "schema_outdated": (503, "The database's schema is not this code's."),
+}
+"""Status and meaning of every code that is no refusal of the domain's, for the API's description."""
+
+
+def codes() -> dict[str, tuple[int, str]]:
+    """Return every code there is, with its status and what it means."""
+    return {kind.code: REFUSALS[_said_as(kind)] for kind in _kinds(errors.Refusal)} | dict(OTHERS)
+
 
 def problem_of(refusal: errors.Refusal, *, received_at: datetime | None = None) -> Problem:
     """Return the problem that says this refusal."""
-    kind = next(kind for kind in type(refusal).__mro__ if kind in REFUSALS)
-    status, detail = REFUSALS[kind]
-    facts: dict[str, Any] = {
-        key: value.isoformat() if isinstance(value, datetime) else str(value) for key, value in refusal.facts.items()
-    }
-    for number in ("revision", "attempts_left", "most_changes"):
-        if number in refusal.facts:
-            facts[number] = refusal.facts[number]
+    status, detail = REFUSALS[_said_as(type(refusal))]
+    facts = {name: _plain(value) for name, value in refusal.facts.items() if value is not None}
     headers = {}
     retry_at = refusal.facts.get("retry_at")
     if isinstance(retry_at, datetime) and received_at is not None:
@@ -160,7 +201,26 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(DBAPIError)
     @app.exception_handler(PoolTimeoutError)
     async def _database(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+        if isinstance(error, DataError):
+            # The database is there; we asked for what it cannot hold, and to ask again would not help.
+            return response(fault(error))
         return response(database_unavailable())
+
+
+def _said_as(kind: type[errors.Refusal]) -> type[errors.Refusal]:
+    return next(parent for parent in kind.__mro__ if parent in REFUSALS)
+
+
+def _kinds(of: type[errors.Refusal]) -> Iterator[type[errors.Refusal]]:
+    for kind in of.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+def _plain(fact: object) -> str | int | bool:
+    if isinstance(fact, datetime):
+        return fact.isoformat()
+    return fact if isinstance(fact, int) else str(fact)
 
 
 def _pointer(location: Sequence[int | str]) -> str:

@@ -3,7 +3,7 @@
 A well-signed fact is never answered with an error, whatever it says: the vendor would only send it again.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response
 
 from api.arrivals import ReceivedAt
+from api.description import says
 from api.problems import Problem
 from worker.database import database
 from worker.receipts import store
@@ -24,10 +25,23 @@ async def _raw_body(request: Request) -> bytes:
     return await request.body()
 
 
+def _body(media_type: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
+    """Describe a body that is read raw, since its signature is over its bytes; whatever is in it is taken."""
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema, "example": example}}}}
+
+
 RawBody = Annotated[bytes, Depends(_raw_body)]
 
 
-@router.post("/twilio/{attempt_id}", status_code=204)
+@router.post(
+    "/twilio/{attempt_id}",
+    **says(204, None, "bad_signature", title="Report on an SMS"),
+    openapi_extra=_body(
+        "application/x-www-form-urlencoded",
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        {"MessageSid": "SM" + "0" * 32, "MessageStatus": "delivered"},
+    ),
+)
 def from_twilio(
     attempt_id: UUID,  # noqa: ARG001 - it is read from the URL that was signed
     request: Request,
@@ -48,7 +62,15 @@ def from_twilio(
     return Response(status_code=204)
 
 
-@router.post("/sendgrid", status_code=204)
+@router.post(
+    "/sendgrid",
+    **says(204, None, "bad_signature", title="Report on mails"),
+    openapi_extra=_body(
+        "application/json",
+        {"type": "array", "items": {"type": "object"}},
+        [{"event": "delivered", "sg_event_id": "ZGVsaXZlcmVk", "sg_message_id": "c2VudA.recvd-1", "timestamp": 1}],
+    ),
+)
 def from_sendgrid(
     body: RawBody,
     received_at: ReceivedAt,

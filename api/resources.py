@@ -1,9 +1,21 @@
 """The shapes that the API speaks: what comes in, validated; what goes out, without what only we should know."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, IPvAnyAddress, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
 from models.booking import Booking, EntryPoint, Side, Status
@@ -22,13 +34,33 @@ def instant(at: datetime | None) -> str | None:
     return text.replace("+00:00", "Z")
 
 
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\ud800-\udfff]")
+"""Control characters, which PostgreSQL refuses or a terminal obeys, and halves of characters, which nothing encodes."""
+
+
 def _plain_text(text: str) -> str:
-    if any(ord(letter) < 32 and letter not in "\n\t" for letter in text):  # noqa: PLR2004 - where control characters end
-        raise ValueError("control characters are not allowed")
+    if _NOT_TEXT.search(text):
+        raise ValueError("control characters and lone surrogates are not allowed")
     return text
 
 
-PlainText = Annotated[str, AfterValidator(_plain_text)]
+PlainText = Annotated[
+    str, AfterValidator(_plain_text), Field(json_schema_extra={"pattern": r"^[^\x00-\x08\x0b-\x1f]*$"})
+]
+
+
+def _address(given: object) -> object:
+    # The library also takes numbers, and whatever may stand behind a `%`.
+    if not isinstance(given, str) or "%" in given:
+        raise ValueError("give an IPv4 or IPv6 address")
+    return given
+
+
+CustomerIp = Annotated[
+    IPvAnyAddress,
+    BeforeValidator(_address),
+    WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
+]
 
 
 def _countable(at: datetime) -> datetime:
@@ -38,7 +70,12 @@ def _countable(at: datetime) -> datetime:
     return at
 
 
-BookableInstant = Annotated[AwareDatetime, AfterValidator(_countable)]
+CountableInstant = Annotated[AwareDatetime, AfterValidator(_countable)]
+
+
+def shown(*examples: JsonDict) -> ConfigDict:
+    """Return a configuration that refuses unknown members and shows what the body may look like."""
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": list(examples)})
 
 
 class Given(BaseModel):
@@ -49,6 +86,8 @@ class Given(BaseModel):
 
 class ContactGiven(Given):
     """Exactly one of phone and e-mail (B13)."""
+
+    model_config = shown({"phone": "090-0000-0012"}, {"email": "hanako@example.jp"})
 
     phone: PlainText | None = Field(
         None, max_length=40, examples=["090-0000-0012"], description="A mobile number, as the customer typed it."
@@ -65,12 +104,24 @@ class ContactGiven(Given):
 class BookingRequest(Given):
     """`POST /v1/bookings`."""
 
+    model_config = shown(
+        {
+            "shop": "fred",
+            "starts_at": "2026-12-01T05:00:00Z",
+            "contact": {"phone": "090-0000-0012"},
+            "customer_ip": "192.0.2.10",
+            "language": "ja",
+            "memo": "婚約指輪を見たいです。",
+            "item_codes": ["R-1024"],
+        }
+    )
+
     shop: str = Field(max_length=64, pattern=r"^[a-z][a-z0-9-]*$", examples=["fred"])
-    starts_at: BookableInstant = Field(
+    starts_at: CountableInstant = Field(
         description="The start of a free slot; any offset, the instant counts.", examples=["2026-12-01T05:00:00Z"]
     )
     contact: ContactGiven
-    customer_ip: IPvAnyAddress = Field(
+    customer_ip: CustomerIp = Field(
         description="The customer's own address, for limits; kept only as an HMAC.", examples=["192.0.2.10"]
     )
     language: Literal["ja", "en"] | None = Field(None, description="Of messages and pages; the shop's when absent.")
@@ -86,13 +137,17 @@ class BookingRequest(Given):
 class CodeGiven(Given):
     """`POST …/code`."""
 
+    model_config = shown({"code": "482913"})
+
     code: str = Field(max_length=20, examples=["482913"])
 
 
 class ChangeRequest(Given):
     """`POST …/change`."""
 
-    starts_at: BookableInstant = Field(description="The start of a free slot.", examples=["2026-12-02T05:00:00Z"])
+    model_config = shown({"starts_at": "2026-12-02T05:00:00Z", "expected_revision": 1})
+
+    starts_at: CountableInstant = Field(description="The start of a free slot.", examples=["2026-12-02T05:00:00Z"])
     expected_revision: int = Field(ge=1, le=255, description="The revision the customer decided on.")
     accept_final: bool = Field(
         default=False, description="The customer knows that the new time cannot be changed or cancelled any more."
@@ -102,11 +157,15 @@ class ChangeRequest(Given):
 class CancelRequest(Given):
     """`POST …/cancel`."""
 
+    model_config = shown({"expected_revision": 1})
+
     expected_revision: int = Field(ge=1, le=255, description="The revision the customer decided on.")
 
 
 class WithdrawRequest(Given):
     """`POST …/withdraw`."""
+
+    model_config = shown({"reason": "staff_ill"})
 
     reason: str = Field(
         pattern=r"^[a-z][a-z0-9_]{2,39}$",

@@ -7,7 +7,9 @@ from fastapi import APIRouter, Depends, Query
 from sqlalchemy import select
 
 from api.access import covered, needs
+from api.answers import ShopList, SlotList
 from api.arrivals import ReceivedAt
+from api.description import says
 from api.problems import Problem
 from api.resources import shop_out, slot_out
 from models.access import ApiKey, Scope
@@ -22,7 +24,7 @@ LONGEST_WINDOW = timedelta(days=62)
 Reader = Annotated[ApiKey, Depends(needs(Scope.SHOPS_READ))]
 
 
-@router.get("")
+@router.get("", **says(200, ShopList, title="List shops"))
 def list_shops(caller: Reader) -> dict[str, Any]:
     """Return the shops that take bookings, as far as the key may see them."""
     with database().snapshot() as session:
@@ -30,7 +32,10 @@ def list_shops(caller: Reader) -> dict[str, Any]:
         return {"shops": [shop_out(shop) for shop in shops if caller.covers(shop.id)]}
 
 
-@router.get("/{shop_id}/slots")
+@router.get(
+    "/{shop_id}/slots",
+    **says(200, SlotList, "shop_closed", "invalid_window", "window_too_long", title="List free slots"),
+)
 def list_slots(
     shop_id: str,
     caller: Reader,

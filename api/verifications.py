@@ -6,13 +6,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
-from pydantic import Field, IPvAnyAddress
+from pydantic import Field
 from sqlalchemy.orm import Session
 
 from api.access import covered
+from api.answers import VerificationShown
+from api.description import CONTACT_REFUSED, says
 from api.idempotency import Answer, Submission, submitted
 from api.problems import Problem, problem_of
-from api.resources import CodeGiven, ContactGiven, Given, code_out, instant
+from api.resources import CodeGiven, ContactGiven, CustomerIp, Given, code_out, instant, shown
 from models.access import ApiKey, Scope
 from models.customer import Channel, Customer
 from models.shop import Shop
@@ -29,11 +31,20 @@ Sent = Annotated[Submission, Depends(submitted(Scope.VERIFICATIONS))]
 class VerificationRequest(Given):
     """`POST /v1/verifications`."""
 
+    model_config = shown(
+        {
+            "shop": "fred",
+            "contact": {"email": "hanako@example.jp"},
+            "customer_ip": "192.0.2.10",
+            "page_host": "www.example.jp",
+        }
+    )
+
     shop: str = Field(
         max_length=64, pattern=r"^[a-z][a-z0-9-]*$", description="In whose name the code is sent.", examples=["fred"]
     )
     contact: ContactGiven
-    customer_ip: IPvAnyAddress = Field(
+    customer_ip: CustomerIp = Field(
         description="The customer's own address, for limits; kept only as an HMAC.", examples=["192.0.2.10"]
     )
     language: Literal["ja", "en"] | None = Field(None, description="Of the message; the shop's when absent.")
@@ -46,7 +57,18 @@ class VerificationRequest(Given):
     )
 
 
-@router.post("", status_code=201)
+@router.post(
+    "",
+    **says(
+        201,
+        VerificationShown,
+        "shop_closed",
+        "too_many_requests",
+        *CONTACT_REFUSED,
+        title="Begin a verification",
+        location=True,
+    ),
+)
 def begin(body: VerificationRequest, sent: Begun) -> JSONResponse:
     """Send a code to a contact. 201 with the verification; 429 when a cap on codes is reached."""
     covered(sent.caller, body.shop)
@@ -75,7 +97,19 @@ def begin(body: VerificationRequest, sent: Begun) -> JSONResponse:
     return sent.answer(body, act)
 
 
-@router.post("/{verification_id}/check")
+@router.post(
+    "/{verification_id}/check",
+    **says(
+        200,
+        VerificationShown,
+        "verification_not_found",
+        "code_wrong",
+        "code_exhausted",
+        "code_expired",
+        "too_many_requests",
+        title="Check a code",
+    ),
+)
 def check(verification_id: UUID, body: CodeGiven, sent: Sent) -> JSONResponse:
     """Judge a code: 200 when the contact is proven, now or before. A try is counted before it is compared."""
 
@@ -91,7 +125,19 @@ def check(verification_id: UUID, body: CodeGiven, sent: Sent) -> JSONResponse:
     return sent.answer(body, act)
 
 
-@router.post("/{verification_id}/resend")
+@router.post(
+    "/{verification_id}/resend",
+    **says(
+        200,
+        VerificationShown,
+        "verification_not_found",
+        "code_expired",
+        "resend_too_soon",
+        "resend_too_often",
+        "too_many_requests",
+        title="Send the code again",
+    ),
+)
 def resend(verification_id: UUID, sent: Sent) -> JSONResponse:
     """Send the code again, or a new one if the old has little life left. Cool-down 60 seconds, three times at most."""
 

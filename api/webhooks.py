@@ -3,21 +3,32 @@
 A key sees its own endpoints only, and these hear only of the shops that the key covers (B36).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.access import needs
+from api.answers import (
+    DeliveryAccepted,
+    DeliveryList,
+    DeliveryShown,
+    EndpointList,
+    EndpointShown,
+    EndpointWithSecret,
+    ResendAccepted,
+    ResendShown,
+)
+from api.description import says
 from api.idempotency import Answer, Submission, submitted
 from api.problems import Problem
-from api.resources import Given, PlainText, instant
+from api.resources import CountableInstant, Given, PlainText, instant
 from models.access import ApiKey, Scope
 from models.webhook import (
     KEPT,
@@ -54,60 +65,12 @@ _REFUSED_BECAUSE = {
 }
 
 
-_ENDPOINT: dict[str, Any] = {
-    "id": "0197e3a2-6f00-7c10-8a55-2b1f6b1f5a11",
-    "url": "https://hooks.example.com/toritsugi",
-    "label": "our site",
-    "types": ["booking.confirmed", "booking.cancelled"],
-    "enabled": True,
-    "created_at": "2026-12-01T03:00:00Z",
-    "disabled_at": None,
-    "disabled_because": None,
-    "failing_since": None,
-    "failures": 0,
-    "paused_until": None,
-}
-_WITH_SECRET: dict[str, Any] = {**_ENDPOINT, "secret": "whsec_" + "A" * 43 + "="}
-_DELIVERY: dict[str, Any] = {
-    "id": "0197e3a2-7b10-7d20-9c66-3c2f7c2f6b22",
-    "event_id": "0197e3a2-7a00-7b30-8d77-4d3f8d3f7c33",
-    "type": "booking.confirmed",
-    "occurred_at": "2026-12-01T03:00:12Z",
-    "cause": "event",
-    "state": "waiting",
-    "because": None,
-    "next_attempt_at": "2026-12-01T03:00:18Z",
-    "ended_at": None,
-    "attempts": [
-        {
-            "number": 1,
-            "started_at": "2026-12-01T03:00:12Z",
-            "ended_at": "2026-12-01T03:00:13Z",
-            "status": 500,
-            "error": None,
-        }
-    ],
-}
-_ACCEPTED: dict[str, Any] = {"delivery_id": _DELIVERY["id"], "event_id": _DELIVERY["event_id"], "state": "waiting"}
-_RESEND: dict[str, Any] = {
-    "id": "0197e3a2-8c20-7e40-8e88-5e4f9e4f8d44",
-    "from": "2026-11-30T00:00:00Z",
-    "to": "2026-12-01T00:00:00Z",
-    "include_delivered": False,
-    "found": 12,
-    "ended_at": "2026-12-01T03:05:00Z",
-}
-
-
-def _answers(status: int, example: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
-    """Show a success by an example, as the API's description wants it."""
-    return {status: {"content": {"application/json": {"example": dict(example)}}}}
-
-
 class EndpointRequest(Given):
     """`POST /v1/webhook-endpoints`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"url": _ENDPOINT["url"], "types": _ENDPOINT["types"]}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"url": "https://hooks.example.com/toritsugi", "types": ["booking.confirmed"]}]}
+    )
 
     url: str = Field(max_length=LONGEST_URL, examples=["https://hooks.example.com/toritsugi"])
     label: PlainText = Field("", max_length=100, description="A name of your own for it; never personal data.")
@@ -141,13 +104,16 @@ class ResendRequest(Given):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"from": _RESEND["from"], "to": _RESEND["to"]}, {"event_id": _ACCEPTED["event_id"]}]
+            "examples": [
+                {"from": "2026-11-30T00:00:00Z", "to": "2026-12-01T00:00:00Z"},
+                {"event_id": "0197e3a2-7a00-7b30-8d77-4d3f8d3f7c33"},
+            ]
         }
     )
 
     event_id: UUID | None = Field(None, description="The `webhook-id` of one event.")
-    from_at: AwareDatetime | None = Field(None, alias="from", description="Events from this instant on …")
-    until_at: AwareDatetime | None = Field(None, alias="to", description="… and before this one.")
+    from_at: CountableInstant | None = Field(None, alias="from", description="Events from this instant on …")
+    until_at: CountableInstant | None = Field(None, alias="to", description="… and before this one.")
     include_delivered: bool = Field(
         default=False, description="Of a span, also those that the endpoint has taken already."
     )
@@ -162,7 +128,10 @@ class ResendRequest(Given):
         return self
 
 
-@router.post("", status_code=201, responses=_answers(201, _WITH_SECRET))
+@router.post(
+    "",
+    **says(201, EndpointWithSecret, "too_many_endpoints", *_REFUSED_BECAUSE, title="Add an endpoint", location=True),
+)
 def add(body: EndpointRequest, sent: SentOnce) -> JSONResponse:
     """Add an endpoint. The answer holds its secret; only this request, repeated with its key, shows it again."""
     _check_url(body.url)
@@ -185,7 +154,7 @@ def add(body: EndpointRequest, sent: SentOnce) -> JSONResponse:
     return sent.answer(body, act)
 
 
-@router.get("", responses=_answers(200, {"endpoints": [_ENDPOINT]}))
+@router.get("", **says(200, EndpointList, title="List endpoints"))
 def show_all(caller: Manager) -> dict[str, Any]:
     """Return the caller's endpoints."""
     query = select(WebhookEndpoint).where(WebhookEndpoint.api_key_id == caller.id).order_by(WebhookEndpoint.id)
@@ -193,14 +162,17 @@ def show_all(caller: Manager) -> dict[str, Any]:
         return {"endpoints": [_endpoint_out(endpoint) for endpoint in session.scalars(query)]}
 
 
-@router.get("/{endpoint_id}", responses=_answers(200, _ENDPOINT))
+@router.get("/{endpoint_id}", **says(200, EndpointShown, "endpoint_not_found", title="Read an endpoint"))
 def show(endpoint_id: UUID, caller: Manager) -> dict[str, Any]:
     """Return one endpoint: whether it is called, and since when it fails."""
     with database().snapshot() as session:
         return _endpoint_out(_own(caller, session.get(WebhookEndpoint, endpoint_id)))
 
 
-@router.patch("/{endpoint_id}", responses=_answers(200, _ENDPOINT))
+@router.patch(
+    "/{endpoint_id}",
+    **says(200, EndpointShown, "endpoint_not_found", *_REFUSED_BECAUSE, title="Change an endpoint"),
+)
 def change(endpoint_id: UUID, body: EndpointChange, sent: Sent) -> JSONResponse:
     """Change an endpoint, switch it off, or on again. What happened meanwhile comes with `resend`, not by itself."""
     if body.url is not None:
@@ -223,7 +195,7 @@ def change(endpoint_id: UUID, body: EndpointChange, sent: Sent) -> JSONResponse:
     return sent.answer(body, act)
 
 
-@router.delete("/{endpoint_id}", status_code=204)
+@router.delete("/{endpoint_id}", **says(204, None, "endpoint_not_found", title="Delete an endpoint"))
 def remove(endpoint_id: UUID, caller: Manager) -> Response:
     """Delete an endpoint, its secrets and its log. A call under way may still arrive."""
     with database().transaction() as session:
@@ -231,7 +203,10 @@ def remove(endpoint_id: UUID, caller: Manager) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/{endpoint_id}/rotate-secret", responses=_answers(200, _WITH_SECRET))
+@router.post(
+    "/{endpoint_id}/rotate-secret",
+    **says(200, EndpointWithSecret, "endpoint_not_found", "too_many_secrets", title="Make a new secret"),
+)
 def rotate_secret(endpoint_id: UUID, sent: SentOnce) -> JSONResponse:
     """Make a new secret. For 24 hours both it and the old one sign every call, so that nothing is missed."""
 
@@ -246,7 +221,10 @@ def rotate_secret(endpoint_id: UUID, sent: SentOnce) -> JSONResponse:
     return sent.answer(None, act)
 
 
-@router.post("/{endpoint_id}/test", status_code=202, responses=_answers(202, _ACCEPTED))
+@router.post(
+    "/{endpoint_id}/test",
+    **says(202, DeliveryAccepted, "endpoint_not_found", title="Send a test event", location=True),
+)
 def send_test(endpoint_id: UUID, sent: Sent) -> JSONResponse:
     """Send a `webhook.test` event: one attempt, also to an endpoint that is off. `Location` shows the outcome."""
 
@@ -257,7 +235,18 @@ def send_test(endpoint_id: UUID, sent: Sent) -> JSONResponse:
     return sent.answer(None, act)
 
 
-@router.post("/{endpoint_id}/resend", status_code=202, responses=_answers(202, _ACCEPTED))
+@router.post(
+    "/{endpoint_id}/resend",
+    **says(
+        202,
+        ResendAccepted,
+        "endpoint_not_found",
+        "event_not_found",
+        "endpoint_disabled",
+        title="Send events again",
+        location=True,
+    ),
+)
 def resend(endpoint_id: UUID, body: ResendRequest, sent: Sent) -> JSONResponse:
     """Send one event once more, or those of a span of time; events are kept for 30 days. The `webhook-id` stays."""
 
@@ -283,7 +272,10 @@ def resend(endpoint_id: UUID, body: ResendRequest, sent: Sent) -> JSONResponse:
     return sent.answer(body, act)
 
 
-@router.get("/{endpoint_id}/resends/{resend_id}", responses=_answers(200, _RESEND))
+@router.get(
+    "/{endpoint_id}/resends/{resend_id}",
+    **says(200, ResendShown, "endpoint_not_found", "resend_not_found", title="Read a resend"),
+)
 def show_resend(endpoint_id: UUID, resend_id: UUID, caller: Manager) -> dict[str, Any]:
     """Return how far the resending of a span has come."""
     with database().snapshot() as session:
@@ -294,10 +286,7 @@ def show_resend(endpoint_id: UUID, resend_id: UUID, caller: Manager) -> dict[str
         return _resend_out(span)
 
 
-@router.get(
-    "/{endpoint_id}/deliveries",
-    responses=_answers(200, {"deliveries": [_DELIVERY], "next_before": None}),
-)
+@router.get("/{endpoint_id}/deliveries", **says(200, DeliveryList, "endpoint_not_found", title="List deliveries"))
 def show_deliveries(
     endpoint_id: UUID,
     caller: Manager,
@@ -322,7 +311,10 @@ def show_deliveries(
     return {"deliveries": out, "next_before": out[-1]["id"] if len(out) == limit else None}
 
 
-@router.get("/{endpoint_id}/deliveries/{delivery_id}", responses=_answers(200, _DELIVERY))
+@router.get(
+    "/{endpoint_id}/deliveries/{delivery_id}",
+    **says(200, DeliveryShown, "endpoint_not_found", "delivery_not_found", title="Read a delivery"),
+)
 def show_delivery(endpoint_id: UUID, delivery_id: UUID, caller: Manager) -> dict[str, Any]:
     """Return what became of one delivery."""
     with database().snapshot() as session:

@@ -150,28 +150,29 @@ class CarrierMove(Base):
     why: Mapped[str] = mapped_column(String(200))
 
 
-def choose(carriers: Sequence[Carrier], *, now: datetime, chance: float) -> Carrier | None:
+def choose(carriers: Sequence[Carrier], *, now: datetime, chance: float, probes: bool = True) -> Carrier | None:
     """Return one of those that may be called, by weight; None if all of them rest.
 
     Args:
         carriers: one channel's, in a fixed order.
         now: business time.
         chance: from 0 up to, not including, 1.
+        probes: whether this message may be the one that shows whether a rested account is well again. One that was
+            put off already may not while another account is well, or it would be put off without end.
     """
     # Whom a person took out gets no probe either: a probe is a customer's message.
     ready = [carrier for carrier in carriers if carrier.weight > 0 and carrier.is_open_to(now)]
     # A probe costs a message some delay at worst, so it is not left to chance whether it is made.
     rested = next((carrier for carrier in ready if carrier.rests_until is not None), None)
-    if rested is not None:
+    well = [carrier for carrier in ready if carrier.rests_until is None]
+    if not well or (rested is not None and probes):
         return rested
-    if not ready:
-        return None
-    point = chance * sum(carrier.weight for carrier in ready)
-    for carrier in ready:
+    point = chance * sum(carrier.weight for carrier in well)
+    for carrier in well:
         point -= carrier.weight
         if point < 0:
             return carrier
-    return ready[-1]
+    return well[-1]
 
 
 def next_ready_at(carriers: Sequence[Carrier], *, now: datetime) -> datetime:

@@ -78,6 +78,8 @@ _LIVE = frozenset({Status.CONFIRMED, Status.IN_CALL})
 _ANSWER = Nature(Queue.BOOKINGS, WhenUnknown.A_PERSON_DECIDES, _LIVE, bound_to_revision=True)
 _ENDING = Nature(Queue.BOOKINGS, WhenUnknown.A_PERSON_DECIDES, frozenset({Status.CANCELLED}))
 _NOTICE = Nature(Queue.DELIVERY, WhenUnknown.AT_MOST_ONCE)
+# It holds the staff's call URL, which a booking has only while it lives; of its end the shop is told by another notice.
+_NOTICE_OF_CALL = Nature(Queue.DELIVERY, WhenUnknown.AT_MOST_ONCE, _LIVE)
 
 NATURES: Mapping[Kind, Nature] = MappingProxyType(
     {
@@ -97,8 +99,8 @@ NATURES: Mapping[Kind, Nature] = MappingProxyType(
             keeps_quiet=True,
         ),
         Kind.BOOKING_REMINDER_DAY: Nature(Queue.BOOKINGS, WhenUnknown.AT_MOST_ONCE, _LIVE, bound_to_revision=True),
-        Kind.SHOP_BOOKING_NEW: _NOTICE,
-        Kind.SHOP_BOOKING_CHANGED: _NOTICE,
+        Kind.SHOP_BOOKING_NEW: _NOTICE_OF_CALL,
+        Kind.SHOP_BOOKING_CHANGED: _NOTICE_OF_CALL,
         Kind.SHOP_BOOKING_CANCELLED: _NOTICE,
         Kind.SHOP_DAY_LIST: _NOTICE,
         Kind.SHOP_DAY_FIXED: _NOTICE,
@@ -135,7 +137,7 @@ MOVES: Mapping[State, frozenset[State]] = MappingProxyType(
         State.UNKNOWN: frozenset(
             {State.QUEUED, State.SENT, State.FAILED, State.DELIVERED, State.UNDELIVERED, State.EXPIRED, State.VOIDED}
         ),
-        State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED, State.FAILED}),
+        State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED, State.FAILED, State.UNKNOWN}),
         State.DELIVERED: frozenset(),
         State.UNDELIVERED: frozenset(),
         State.FAILED: frozenset(),
@@ -316,14 +318,24 @@ class Message(Base):
 
         Facts come twice, late and out of order, so one that no longer fits is not an error.
         """
-        if fact not in MOVES[self.state] or fact is State.QUEUED:
+        if fact not in MOVES[self.state] or fact in {State.QUEUED, State.UNKNOWN}:
             return False
         if fact in TERMINAL:
             self.next_poll_at = None
             self._end(fact, now, because)
         else:
+            # Also where it was not the call's own answer that said so, or a report that is lost is never asked for.
             self._move(fact)
+            self.because = because
+            self.next_poll_at = now + POLL_AFTER
         return True
+
+    def never_reported(self) -> None:
+        """No report came and none will: the vendor lost the message after taking it, or the reports of it."""
+        self.next_poll_at = None
+        if self.state is State.SENT:
+            self._move(State.UNKNOWN)
+            self.because = "never_reported"
 
     def settle_unfound(self, *, now: datetime) -> bool:
         """Nobody can find out whether it was sent: do what its kind says. True if a person has to decide.

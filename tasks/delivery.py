@@ -1,5 +1,6 @@
 """Sending messages: one attempt a call, no transaction across it. What cannot go now waits as a due job."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.booking import Booking
 from models.job import Name
-from models.message import Answer, Attempt, Message, Refused, TryLater, Unknown
+from models.message import CODES, Answer, Attempt, Message, Refused, TryLater, Unknown
 from worker import carriers, postponing, settling
 from worker.chance import new_id
 from worker.clock import unix_ms
@@ -18,6 +19,8 @@ from worker.jobs import enqueue, outside_job
 from worker.settings import settings
 from worker.vendors import Outgoing, vendor_named
 from worker.webhooks import tell_of_message
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,6 +76,11 @@ class DeliverMessage:
             case Refused() if not result.operator:
                 settling.silence(session, message, result.code, attempt_id=plan.attempt_id, now=now)
                 settling.cannot_be_reached(session, message, now=now)
+            case Refused():
+                _log.error("a vendor refuses our account", extra={"vendor": plan.carrier, "code": result.code})
+                # The customer may ask for a code again once the account is mended; nobody asks for the rest.
+                if message.kind not in CODES:
+                    settling.cannot_be_reached(session, message, now=now)
             case TryLater():
                 _deliver_later(session, message, now + (result.after or postponing.after_failure(message.tries)))
             case Unknown():

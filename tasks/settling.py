@@ -1,5 +1,6 @@
 """Finding out what became of messages: from signed reports, and by asking the vendor where none came."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -21,6 +22,8 @@ from worker.jobs import enqueue, job, outside_job
 from worker.settings import settings
 from worker.vendors import CannotTell, Finding, Found, NotThere, vendor_named
 from worker.webhooks import tell_of_message
+
+_log = logging.getLogger(__name__)
 
 _LEASE = timedelta(seconds=2 * (settings().vendor_connect_seconds + settings().vendor_read_seconds) + 5)
 _A_MOMENT = timedelta(seconds=5)
@@ -67,6 +70,16 @@ def _give_up_finding_out(session: Session, message: Message, *, now: datetime) -
     before = message.state
     message.settle_unfound(now=now)
     tell_of_message(session, message, before, now=now)
+
+
+def _give_up_waiting(session: Session, message: Message, *, now: datetime) -> None:
+    """What was taken and never reported on may have been lost: again the kind says what to do, or a person does."""
+    before = message.state
+    message.never_reported()
+    message.settle_unfound(now=now)
+    tell_of_message(session, message, before, now=now)
+    if before is State.SENT:
+        _log.error("a message was accepted and never reported on", extra={"message_id": str(message.id)})
 
 
 @dataclass(frozen=True, repr=False)
@@ -181,8 +194,11 @@ def poll_unreported() -> None:
             .with_for_update(skip_locked=True)
         ).all()
         for message in late:
-            age = now - message.created_at
-            message.next_poll_at = now + max(POLL_AFTER, age) if age < _POLLED_FOR else None
+            last = message.created_at + _POLLED_FOR
+            if now >= last:
+                _give_up_waiting(session, message, now=now)
+                continue
+            message.next_poll_at = min(last, now + max(POLL_AFTER, now - message.created_at))
             if message.state is State.SENT:
                 enqueue(session, Name.POLL_MESSAGE, message_id=message.id)
 

@@ -47,15 +47,15 @@ def of_channel(session: Session, channel: Channel, *, now: datetime) -> Sequence
     return session.scalars(query).all()
 
 
-def pick(session: Session, carriers: Sequence[Carrier], *, now: datetime) -> Carrier | None:
+def pick(session: Session, carriers: Sequence[Carrier], *, now: datetime, probes: bool = True) -> Carrier | None:
     """Choose the account for one call; None if all of them rest. One that has rested gets one call to show itself."""
-    chosen = choose(carriers, now=now, chance=jitter(1.0) % 1.0)
+    chosen = choose(carriers, now=now, chance=jitter(1.0) % 1.0, probes=probes)
     if chosen is None or chosen.rests_until is None:
         return chosen
     # Only here is the row locked: of all workers one makes the probe.
     session.refresh(chosen, with_for_update=True)
     if not chosen.is_open_to(now):
-        return None
+        return pick(session, carriers, now=now, probes=probes)
     chosen.begin_call(now)
     return chosen
 

@@ -62,7 +62,7 @@ def decide(
     if (morning := _morning(session, message, now)) is not None:
         return Wait(morning)
     accounts = carriers.of_channel(session, message.channel, now=now)
-    carrier = carriers.pick(session, accounts, now=now)
+    carrier = carriers.pick(session, accounts, now=now, probes=message.tries == 0)
     if carrier is None:
         return Wait(next_ready_at(accounts, now=now) + _spread(session, message, of_shop=False))
     try:

@@ -1,4 +1,4 @@
-"""Where a storm takes place: a Redis, a PostgreSQL and a whole stack of its own, on ports and files that nobody else has.
+"""Where a storm takes place: a Redis, a PostgreSQL and a whole stack that nobody else uses.
 
 It starts and ends them, and says how they are reached. It hurts nothing and judges nothing.
 """
@@ -70,7 +70,8 @@ def scene(folder: Path) -> Iterator[Scene]:
     """Start everything; on entry all of it is ready. On exit nothing of it is left but what `folder` holds."""
     with ExitStack() as ending:
         redis = ending.enter_context(redis_server(folder / "redis", own=True))
-        postgres = ending.enter_context(postgres_server(folder / "postgres", own=True, fsync=False))
+        # Durable: without, a server that is killed forgets what it had said was committed.
+        postgres = ending.enter_context(postgres_server(folder / "postgres", own=True))
         url = postgres.create_database("chaos")
         schema.upgrade(url)
         environment = _environment(folder, url, redis.url)
@@ -124,9 +125,7 @@ def _environment(folder: Path, database_url: str, broker_url: str) -> dict[str, 
     private, public = _signing_keys()
     ours = {name.upper() for name in Settings.model_fields}
     outside = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ours and not name.startswith(_SANDBOX_ONLY)
+        name: value for name, value in os.environ.items() if name not in ours and not name.startswith(_SANDBOX_ONLY)
     }
     return {
         **outside,

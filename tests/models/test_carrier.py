@@ -196,6 +196,21 @@ def test_whether_a_rested_account_is_probed_is_not_left_to_chance(chance: float)
     assert chosen.name == "second"
 
 
+def test_a_message_that_was_put_off_already_is_no_probe_while_another_account_is_well() -> None:
+    accounts = [resting("first", until=NOW), account("second")]
+
+    chosen = choose(accounts, now=NOW, chance=0.0, probes=False)
+
+    assert chosen is not None
+    assert chosen.name == "second"
+
+
+def test_where_no_account_is_well_any_message_is_a_probe() -> None:
+    it = resting(until=NOW)
+
+    assert choose([it], now=NOW, chance=0.0, probes=False) is it
+
+
 def test_a_person_who_fixed_a_share_at_nothing_is_obeyed() -> None:
     accounts = [account("first", fixed_share=0.0), account("second", share=LEAST_SHARE)]
 

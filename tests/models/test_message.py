@@ -16,6 +16,7 @@ from models.message import (
     CODES,
     MOVES,
     NATURES,
+    POLL_AFTER,
     TERMINAL,
     Accepted,
     Answer,
@@ -90,7 +91,9 @@ TRUE_WHILE = {
     Kind.BOOKING_WITHDRAWN: {Status.CANCELLED},
     Kind.BOOKING_REMINDER_EVE: {Status.CONFIRMED},
     Kind.BOOKING_REMINDER_DAY: {Status.CONFIRMED, Status.IN_CALL},
-    Kind.SHOP_BOOKING_NEW: set(Status),
+    # It holds the staff's call URL, which a booking has only while it lives.
+    Kind.SHOP_BOOKING_NEW: {Status.CONFIRMED, Status.IN_CALL},
+    Kind.SHOP_BOOKING_CHANGED: {Status.CONFIRMED, Status.IN_CALL},
     Kind.SHOP_BOOKING_CANCELLED: set(Status),
     Kind.SHOP_DAY_LIST: set(Status),
 }
@@ -259,6 +262,15 @@ def test_a_receipt_settles_what_was_unknown() -> None:
 
     assert it.learn(State.DELIVERED, now=NOW)
     assert (it.state, it.because, it.ended_at) == (State.DELIVERED, None, NOW)
+
+
+@pytest.mark.parametrize("before", [State.SENDING, State.UNKNOWN])
+def test_a_message_that_a_report_calls_sent_is_asked_after_like_any_other(before: State) -> None:
+    it = message(before)
+
+    it.learn(State.SENT, now=NOW)
+
+    assert it.next_poll_at == NOW + POLL_AFTER
 
 
 def test_a_receipt_that_comes_before_the_answer_counts() -> None:

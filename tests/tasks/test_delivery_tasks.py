@@ -1,6 +1,6 @@
 """Sending and learning: one call an attempt, each answer's consequence, and receipts twice, late and out of order."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from tests.sandbox.sandbox_process import Posted, Receiver, until
 from tests.tasks.conftest import Workshop
 from tests.worker.desk import MINUTE, NOW, at_once, phone, sqlite_only
 from worker import jobs, receipts
+from worker.clock import system_now
 from worker.jobs import Outcome
 from worker.jobs.doing import HANDLERS, _claim, _Outside
 from worker.vendors import ReceiptFact, sendgrid, twilio
@@ -189,7 +190,7 @@ def test_a_vendor_that_does_not_say_how_long_is_tried_again_after_at_least_a_sec
 def test_where_the_answer_was_lost_nothing_is_sent_again(shop_floor: Workshop, play: str) -> None:
     """Fault 13: retrying a call that timed out sends twice."""
     # The vendor is asked what it has, and it writes down its own present.
-    shop_floor.time.move_to(datetime.now(UTC))
+    shop_floor.time.move_to(system_now())
     shop_floor.carrier.script(play, channel="sms")
     shop_floor.hold()
 

@@ -826,8 +826,7 @@ def test_a_second_cancellation_reaches_nothing(desk: Desk) -> None:
     desk.cancel(booking_id)
     successor = desk.confirm(number=13)
 
-    with pytest.raises(IllegalMove):
-        desk.cancel(booking_id, NOW + 2 * MINUTE)
+    desk.cancel(booking_id, NOW + 2 * MINUTE)
 
     assert desk.booking(successor).status is Status.CONFIRMED
     assert {claim.booking_id for claim in desk.claims()} == {successor}
@@ -839,7 +838,7 @@ def test_ten_cancellations_at_once_are_announced_once(desk: Desk) -> None:
 
     results = at_once(*[lambda: desk.cancel(booking_id)] * 10)
 
-    assert kinds(results) == {"NoneType": 1, "IllegalMove": 9}
+    assert kinds(results) == {"NoneType": 10}
     assert len(desk.jobs(Name.ANNOUNCE_CANCELLATION)) == 1
 
 

@@ -1,6 +1,7 @@
 """Settings: read from the environment, checked at start; production starts on nothing made for development."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -71,6 +72,36 @@ def test_production_refuses_what_only_development_may_have(
 ) -> None:
     with pytest.raises(ValidationError, match=name):
         read(monkeypatch, **(PRODUCTION | {name: value}))
+
+
+def test_production_refuses_the_sandbox_in_a_list_of_accounts_and_names_the_account(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = {
+        "name": "domestic",
+        "api_url": "http://127.0.0.1:8025",
+        "account_sid": "AC" + "2" * 32,
+        "auth_token": "canary",
+        "sender": "Example",
+    }
+
+    with pytest.raises(ValidationError, match=r"SMS_ACCOUNTS \(domestic: api_url\)") as refusal:
+        read(monkeypatch, **PRODUCTION, SMS_ACCOUNTS=json.dumps([account]))
+
+    assert "canary" not in str(refusal.value)
+
+
+def test_accounts_of_one_name_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = {
+        "name": "sendgrid",
+        "api_url": "http://127.0.0.1:1",
+        "account_sid": "AC",
+        "auth_token": "t",
+        "sender": "x",
+    }
+
+    with pytest.raises(ValidationError, match="each account needs a name of its own"):
+        read(monkeypatch, SMS_ACCOUNTS=json.dumps([account]))
 
 
 def test_production_names_everything_that_is_wrong_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,6 +249,31 @@ def test_an_sms_has_neither_subject_nor_page(kind: str, channel: str, language: 
     assert (sms.subject, sms.html) == (None, None)
 
 
+def plain(kind: str, language: str) -> Rendered:
+    return render(kind, channel="sms", language=language, words=words_for(kind, language), with_urls=False)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", CUSTOMER_KINDS)
+def test_for_a_route_that_drops_urls_an_sms_says_it_without(kind: str, language: str) -> None:
+    assert "http" not in plain(kind, language).text
+    assert HOST not in plain(kind, language).text.replace(f"@{HOST} #", "")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", CUSTOMER_KINDS)
+def test_what_is_said_without_urls_costs_no_more_and_begins_alike(kind: str, language: str) -> None:
+    with_urls, without = message(kind, "sms", language).text, plain(kind, language).text
+
+    assert without[:12] == with_urls[:12]
+    assert count(without).segments <= BUDGETS[Kind(kind), language]
+
+
+@pytest.mark.parametrize("kind", CUSTOMER_KINDS)
+def test_without_urls_an_english_sms_still_needs_nothing_but_the_gsm_alphabet(kind: str) -> None:
+    assert count(plain(kind, "en").text).encoding is Encoding.GSM7
+
+
 def test_every_sms_has_a_budget() -> None:
     assert set(BUDGETS) == {(kind, language) for kind, _, language in EVERY_SMS}
 
