@@ -47,7 +47,7 @@ task_reject_on_worker_lost = settings().broker_acknowledges
 worker_prefetch_multiplier = 2
 
 # TERM is a warm shutdown: running jobs end, however long that takes; whoever stops the worker bounds it (60 s in
-# docker-compose.yml). QUIT and INT are soft: running jobs get this long, longer than a vendor's read timeout, then stop.
+# docker-compose.yml). QUIT and INT are soft: running jobs get this long, more than a vendor's read timeout, then stop.
 worker_soft_shutdown_timeout = 35.0
 # Flower shows what happens.
 worker_send_task_events = True

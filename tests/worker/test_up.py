@@ -178,7 +178,7 @@ def test_a_command_that_fails_is_shown_with_all_it_said() -> None:
 
 
 def test_the_first_request_can_be_pasted_into_a_shell() -> None:
-    line = up.first_request("http://127.0.0.1:8000", "key")
+    line = up.first_request("http://127.0.0.1:8000", "key", "2030-06-04T02:00:00Z")
 
     done = subprocess.run(["sh", "-n", "-c", line], capture_output=True, text=True, check=False)
 

@@ -91,12 +91,11 @@ def development_environment() -> dict[str, str]:
     return found
 
 
-def first_request(base_url: str, key: str) -> str:
-    """Return a command line that books a first call in a slot that is free now, ready to be pasted."""
-    slot = _free_slot(base_url, key)
+def first_request(base_url: str, key: str, starts_at: str) -> str:
+    """Return a command line that books a first call in this slot, ready to be pasted."""
     body = {
         "shop": FIRST_SHOP,
-        "starts_at": slot,
+        "starts_at": starts_at,
         "contact": {"phone": "090-0000-0001"},
         "customer_ip": "192.0.2.1",
     }
@@ -104,20 +103,19 @@ def first_request(base_url: str, key: str) -> str:
         f"curl -sS {base_url}/v1/bookings \\\n"
         f"  -H 'Authorization: Bearer {key}' \\\n"
         "  -H 'Content-Type: application/json' \\\n"
-        f"  -H 'Idempotency-Key: first-booking-of-{slot}' \\\n"
+        f"  -H 'Idempotency-Key: first-booking-of-{starts_at}' \\\n"
         f"  -d '{json.dumps(body, ensure_ascii=False)}'"
     )
 
 
-def _free_slot(base_url: str, key: str) -> str:
+def _free_slot(base_url: str, key: str) -> str | None:
     answer = requests.get(
         f"{base_url}/v1/shops/{FIRST_SHOP}/slots", headers={"Authorization": f"Bearer {key}"}, timeout=10
     )
     answer.raise_for_status()
     slots = answer.json()["slots"]
     # Half-way down the week: neither so soon that nothing can be changed, nor the one that everybody takes.
-    free: str = slots[len(slots) // 2]["starts_at"]
-    return free
+    return slots[len(slots) // 2]["starts_at"] if slots else None
 
 
 def say(text: str = "") -> None:
@@ -280,8 +278,9 @@ def _welcome(environment: Mapping[str, str], key: str) -> None:
     say("\nToritsugi is up.\n")
     _tell_addresses(addresses)
     say(f"  Logs      {_short(LOGS)}/   (VERBOSE=1 make up shows them here)")
-    say("\nBook a first call:\n")
-    say(first_request(addresses["api"], key))
+    if (slot := _free_slot(addresses["api"], key)) is not None:
+        say("\nBook a first call:\n")
+        say(first_request(addresses["api"], key, slot))
     say("\nOr watch a whole journey, in another terminal: make demo")
     say("Ctrl-C stops everything.\n")
 
