@@ -59,6 +59,16 @@ def covered(caller: ApiKey, shop_id: str) -> None:
         raise Problem(404, "shop_closed", "There is no such shop, or it takes no bookings.")
 
 
+def unbound(caller: ApiKey) -> None:
+    """Refuse a key that is bound to some shops what concerns all of them.
+
+    Raises:
+        Problem: 403.
+    """
+    if caller.shops is not None:
+        raise Problem(403, "forbidden", "This concerns all shops; it takes a key that is bound to none.")
+
+
 def visible(caller: ApiKey, booking: Booking | None) -> Booking:
     """Return the booking if the caller may see it.
 

@@ -10,12 +10,11 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, database_unavailable, fault, response
+from api.problems import Problem, database_problem, response
 from worker.chance import new_id
 from worker.clock import clock, unix_ms
 from worker.logs import request_id
@@ -69,14 +68,11 @@ class Arrivals:
             await self._app(scope, limited, marked)
         except Problem as problem:
             await response(problem)(scope, receive, marked)
-        except SQLAlchemyError:
-            # The clock's offset is a row; everything later has handlers of its own.
-            await response(database_unavailable())(scope, receive, marked)
         except Exception as error:
             if answering:
                 raise
             # Answered here and not by the framework's own outermost layer, where the request has no id any more.
-            await response(fault(error))(scope, receive, marked)
+            await response(database_problem(error))(scope, receive, marked)
         finally:
             route = scope.get("route")
             _log.info(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from api.access import needs
+from api.access import needs, unbound
 from api.answers import JobShown
 from api.description import says
 from api.problems import Problem
@@ -18,8 +18,9 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
 @router.get("/{job_id}", **says(200, JobShown, "job_not_found", title="Read an owed job"))
-def show(job_id: UUID, caller: Annotated[ApiKey, Depends(needs(Scope.OPERATOR))]) -> dict[str, Any]:  # noqa: ARG001
-    """Return an owed job: waiting, handed over, or parked."""
+def show(job_id: UUID, caller: Annotated[ApiKey, Depends(needs(Scope.OPERATOR))]) -> dict[str, Any]:
+    """Return an owed job: waiting, handed over, or parked. Jobs belong to no shop; a key for some shops sees none."""
+    unbound(caller)
     with database().snapshot() as session:
         job = session.get(Job, job_id)
         if job is None:

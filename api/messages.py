@@ -9,7 +9,7 @@ from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.access import needs
+from api.access import needs, unbound
 from api.answers import LiftShown, MessageList, MessageShown, ShareShown
 from api.description import CONTACT_REFUSED, says
 from api.idempotency import Answer, Submission, submitted
@@ -126,7 +126,8 @@ def close(message_id: UUID, body: Closing, sent: SentByOperator) -> JSONResponse
 
 @router.post("/suppressions/lift", **says(200, LiftShown, *CONTACT_REFUSED, title="Lift a suppression"))
 def lift(body: Lifting, sent: SentByOperator) -> JSONResponse:
-    """Let an address be sent to again that was silenced by a bounce, a STOP or the like."""
+    """Let an address be sent to again that was silenced by a bounce, a STOP or the like. It holds for all shops."""
+    unbound(sent.caller)
 
     def act(session: Session) -> Answer:
         try:
@@ -150,7 +151,8 @@ def lift(body: Lifting, sent: SentByOperator) -> JSONResponse:
 
 @router.post("/carriers/{name}/share", **says(200, ShareShown, "carrier_not_found", title="Fix a share"))
 def fix_share(name: str, body: Share, sent: SentByOperator) -> JSONResponse:
-    """Override an account's share of its channel; null gives it back to its drift."""
+    """Override an account's share of its channel; null gives it back to its drift. All shops share the accounts."""
+    unbound(sent.caller)
 
     def act(session: Session) -> Answer:
         carrier = carriers.fix_share(session, name, body.share, now=sent.received_at, why=body.reason)

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
@@ -159,6 +159,14 @@ def database_unavailable() -> Problem:
     return Problem(503, "database_unavailable", detail, headers={"Retry-After": "5"})
 
 
+def database_problem(error: Exception) -> Problem:
+    """Return 503 for a database that is away or busy, which it helps to ask again; anything else is our own fault."""
+    if not isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+        return fault(error)
+    _log.warning("the database is away or busy", exc_info=error)
+    return database_unavailable()
+
+
 def fault(error: Exception) -> Problem:
     """Return the problem of an error that nobody foresaw. The log gets its class and places, nobody its text."""
     _log.error("request failed", exc_info=error)
@@ -201,10 +209,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(DBAPIError)
     @app.exception_handler(PoolTimeoutError)
     async def _database(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
-        if isinstance(error, DataError):
-            # The database is there; we asked for what it cannot hold, and to ask again would not help.
-            return response(fault(error))
-        return response(database_unavailable())
+        return response(database_problem(error))
 
 
 def _said_as(kind: type[errors.Refusal]) -> type[errors.Refusal]:

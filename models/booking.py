@@ -403,5 +403,8 @@ class SlotClaim(Base):
     expires_at: Mapped[datetime | None]
 
 
-GRACE = timedelta(seconds=5)
-"""How much longer than its hold a claim lasts: a code received in the last moment may still be waiting for a lock."""
+GRACE = timedelta(seconds=25)
+"""How much longer than its hold a claim lasts: a code received in the last moment may still be waiting for a lock.
+
+Longer than any lock is waited for, so that a code in time is never refused because the row was busy.
+"""

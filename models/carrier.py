@@ -16,7 +16,8 @@ from models.customer import Channel
 FAILURES_TO_OPEN = 5
 """So many calls in a row without a proper answer, and the account is left alone for a while."""
 FIRST_REST = timedelta(seconds=10)
-LONGEST_REST = timedelta(minutes=5)
+LONGEST_REST = timedelta(minutes=1)
+"""A code lives for ten minutes, so an account that is back must be found within one."""
 PROBE_LASTS = timedelta(seconds=40)
 """A probe that was not heard of for so long (longer than a call can take) died with its worker."""
 

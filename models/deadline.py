@@ -121,9 +121,12 @@ def eve_reminder_at(starts_at: datetime, zone: str, deadline: datetime) -> datet
     return min(local_instant(eve, EVE_REMINDER_MINUTE, zone), aware(deadline) - EVE_REMINDER_LEAD)
 
 
-def day_reminder_at(starts_at: datetime) -> datetime:
-    """Return when the reminder with the call URL is due, in UTC: 30 minutes before the start (B17)."""
-    return aware(starts_at) - DAY_REMINDER_LEAD
+def day_reminder_at(starts_at: datetime, deadline: datetime) -> datetime:
+    """Return when the reminder with the call URL is due, in UTC: 30 minutes before the start (B17).
+
+    Not before the deadline, for it does not carry the booking page (B19): a call at 00:15 is reminded of at midnight.
+    """
+    return max(aware(starts_at) - DAY_REMINDER_LEAD, aware(deadline))
 
 
 __all__ = [

@@ -42,6 +42,8 @@ class Name(StrEnum):
     CLOSE_CANCELLATION_WINDOW = "booking.close_cancellation_window"
     END_BOOKING = "booking.end_booking"
     RELEASE_UNDELIVERABLE = "booking.release_undeliverable"
+    LIST_DAY = "shop.list_day"
+    FIX_DAY = "shop.fix_day"
     DELIVER_MESSAGE = "message.deliver_message"
     SETTLE_MESSAGE = "message.settle_message"
     POLL_MESSAGE = "message.poll_message"
@@ -62,6 +64,8 @@ QUEUES: dict[str, Queue] = {
     Name.CLOSE_CANCELLATION_WINDOW: Queue.BOOKINGS,
     Name.END_BOOKING: Queue.BOOKINGS,
     Name.RELEASE_UNDELIVERABLE: Queue.BOOKINGS,
+    Name.LIST_DAY: Queue.DELIVERY,
+    Name.FIX_DAY: Queue.DELIVERY,
     # A message's own urgency may put its delivery on another queue; see models/message.py.
     Name.DELIVER_MESSAGE: Queue.DELIVERY,
     Name.SETTLE_MESSAGE: Queue.DELIVERY,

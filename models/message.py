@@ -175,10 +175,12 @@ class TryLater:
 
     Attributes:
         after: what the vendor asked us to wait, or None to choose ourselves.
+        operator: nothing about the message is wrong, but our account is; a person must see to it meanwhile.
     """
 
     code: str
     after: timedelta | None = None
+    operator: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,17 @@
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.booking import Booking, Cause, Released, Status
 from models.calendar import first_instant, local_date
-from models.job import Name
+from models.job import Job, Name
 from models.message import Kind
 from models.shop import Shop
 from models.webhook import EventType
 from worker import bookings
-from worker.jobs import job
+from worker.jobs import enqueue, job
 from worker.messages import tell_customer, tell_shop
 from worker.webhooks import tell_of_booking
 
@@ -59,10 +60,12 @@ def end_hold(session: Session, now: datetime, booking_id: UUID) -> None:
 
 
 @job(Name.RELEASE_UNDELIVERABLE)
-def release_undeliverable(session: Session, now: datetime, booking_id: UUID) -> None:
-    """Release a slot whose code cannot arrive."""
+def release_undeliverable(session: Session, now: datetime, booking_id: UUID, number: int) -> None:
+    """Release a slot whose code cannot arrive, unless another code was sent since."""
     booking = bookings.locked(session, booking_id)
-    if booking is not None and booking.status is Status.HELD:
+    if booking is None or booking.status is not Status.HELD:
+        return
+    if bookings.locked_verification(session, booking).sends == number:
         bookings.release(session, booking, Released.UNDELIVERABLE, now=now)
 
 
@@ -72,7 +75,7 @@ def remind_on_eve(session: Session, now: datetime, booking_id: UUID, revision: i
     booking = session.get_one(Booking, booking_id)
     if booking.is_reminded_of(revision):
         tell_customer(session, booking, Kind.BOOKING_REMINDER_EVE, now=now, expires_at=booking.change_deadline_at)
-        _tell_shop_of_day(session, booking, Kind.SHOP_DAY_LIST, now=now)
+        _owe_day(session, booking, Name.LIST_DAY)
 
 
 @job(Name.REMIND_ON_DAY, bulk=True)
@@ -88,7 +91,7 @@ def close_cancellation_window(session: Session, now: datetime, booking_id: UUID,
     """Record that a booking is firm, and tell the shop that the day is (B20)."""
     booking = bookings.locked(session, booking_id)
     if booking is not None and booking.close_window(now=now, revision=revision):
-        _tell_shop_of_day(session, booking, Kind.SHOP_DAY_FIXED, now=now)
+        _owe_day(session, booking, Name.FIX_DAY)
 
 
 @job(Name.END_BOOKING, bulk=True)
@@ -97,6 +100,28 @@ def end_booking(session: Session, now: datetime, booking_id: UUID, revision: int
     booking = bookings.locked(session, booking_id)
     if booking is not None and booking.end(now=now, revision=revision):
         tell_of_booking(session, EventType.BOOKING_ENDED, booking, now=now)
+
+
+@job(Name.LIST_DAY)
+def list_day(session: Session, now: datetime, shop_id: str, day: int) -> None:
+    """Give the shop tomorrow's list, once a day; it is filled when it is sent."""
+    _tell_shop_of_day(session, shop_id, date.fromordinal(day), Kind.SHOP_DAY_LIST, now=now)
+
+
+@job(Name.FIX_DAY)
+def fix_day(session: Session, now: datetime, shop_id: str, day: int) -> None:
+    """Tell the shop that its day is fixed, when the last of the day's bookings is."""
+    shop = session.get_one(Shop, shop_id)
+    begins, ends = first_instant(date.fromordinal(day), shop.zone), first_instant(date.fromordinal(day + 1), shop.zone)
+    still_open = select(Booking.id).where(
+        Booking.shop_id == shop_id,
+        Booking.starts_at >= begins,
+        Booking.starts_at < ends,
+        Booking.status == Status.CONFIRMED,
+        Booking.change_deadline_at > now,
+    )
+    if session.scalars(still_open.limit(1)).one_or_none() is None:
+        _tell_shop_of_day(session, shop_id, date.fromordinal(day), Kind.SHOP_DAY_FIXED, now=now)
 
 
 def _tell_shop(
@@ -109,9 +134,22 @@ def _tell_shop(
     )
 
 
-def _tell_shop_of_day(session: Session, booking: Booking, kind: Kind, *, now: datetime) -> None:
-    """One list a shop and day, whichever of its bookings comes first; it is filled when it is sent."""
-    shop = session.get_one(Shop, booking.shop_id)
-    day: date = local_date(booking.starts_at, booking.shop_zone)
-    ends = first_instant(day + timedelta(days=1), booking.shop_zone)
-    tell_shop(session, shop, kind, now=now, expires_at=ends, about=day.isoformat(), facts={"day": day.isoformat()})
+def _owe_day(session: Session, booking: Booking, name: Name) -> None:
+    """Owe a shop's list as a job of its own.
+
+    The list is one row for all of the day's bookings. Bodies that are done by the hundred must not write such a row:
+    two chunks that meet the same two shops in another order would wait for each other.
+    """
+    day = local_date(booking.starts_at, booking.shop_zone).toordinal()
+    owed: dict[tuple[str, str, int], UUID] = session.info.setdefault("days_owed", {})
+    key = (name, booking.shop_id, day)
+    # Once a transaction is enough; a member of a chunk that was rolled back took its job with it.
+    if key not in owed or session.get(Job, owed[key]) is None:
+        owed[key] = enqueue(session, name, shop_id=booking.shop_id, day=day)
+
+
+def _tell_shop_of_day(session: Session, shop_id: str, day: date, kind: Kind, *, now: datetime) -> None:
+    shop = session.get_one(Shop, shop_id)
+    ends = first_instant(day + timedelta(days=1), shop.zone)
+    about = f"{shop_id}:{day.isoformat()}"
+    tell_shop(session, shop, kind, now=now, expires_at=ends, about=about, facts={"day": day.isoformat()})

@@ -77,11 +77,16 @@ class DeliverMessage:
                 settling.silence(session, message, result.code, attempt_id=plan.attempt_id, now=now)
                 settling.cannot_be_reached(session, message, now=now)
             case Refused():
-                _log.error("a vendor refuses our account", extra={"vendor": plan.carrier, "code": result.code})
+                _log.error(
+                    "a vendor refuses for a reason that a person must see to",
+                    extra={"vendor": plan.carrier, "code": result.code},
+                )
                 # The customer may ask for a code again once the account is mended; nobody asks for the rest.
                 if message.kind not in CODES:
                     settling.cannot_be_reached(session, message, now=now)
             case TryLater():
+                if result.operator:
+                    _log.error("a vendor refuses our account", extra={"vendor": plan.carrier, "code": result.code})
                 _deliver_later(session, message, now + (result.after or postponing.after_failure(message.tries)))
             case Unknown():
                 settling.look_later(session, message, now=now)

@@ -38,8 +38,9 @@ def apply_receipt(session: Session, now: datetime, receipt_id: int) -> None:
     receipt = session.get_one(Receipt, receipt_id)
     attempt = _attempt_of(session, receipt)
     if attempt is not None:
-        attempt.reference = attempt.reference or receipt.reference
+        # The message first, as whoever records an answer does: the report may be faster than the answer.
         message = session.get_one(Message, attempt.message_id, with_for_update=True)
+        attempt.reference = attempt.reference or receipt.reference
         if receipt.fact is not None:
             _learn(session, message, receipt.fact, code=receipt.code, now=now)
         if receipt.code is not None or receipt.fact is None:

@@ -32,7 +32,10 @@ def return_mark(queue: str, sent_at: str) -> None:
 @app.task(name="jobs.perform_chunk")
 def perform_chunk(job: str, job_ids: Sequence[str]) -> None:
     """Do up to a hundred jobs of one name in one transaction."""
-    jobs.perform_chunk(job, [UUID(job_id) for job_id in job_ids])
+    try:
+        jobs.perform_chunk(job, [UUID(job_id) for job_id in job_ids])
+    except Exception as error:  # noqa: BLE001 - its text may quote what Flower must not show
+        raise jobs.JobFailed(f"{job}: {type(error).__name__}") from None
 
 
 @app.task(name="idempotency.forget_answers")

@@ -23,7 +23,13 @@ def dispatch_code(session: Session, now: datetime, verification_id: UUID, number
     else:
         booking = session.get_one(Booking, verification.subject_id)
         owed = booking.status is Status.HELD and tell_customer(
-            session, booking, Kind.BOOKING_CODE, now=now, expires_at=verification.expires_at, part=str(number)
+            session,
+            booking,
+            Kind.BOOKING_CODE,
+            now=now,
+            expires_at=verification.expires_at,
+            part=str(number),
+            facts={"number": number},
         )
     if owed:
         guards.sent(session, verification, now=now)

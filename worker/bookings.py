@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -70,7 +70,7 @@ def locked(session: Session, booking_id: UUID) -> Booking | None:
 
 
 def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
-    """Hold the slot for the customer and owe a code; a double submit gets the booking it already has.
+    """Hold the slot for the customer and owe a code; a double submit gets the hold it already has.
 
     Raises:
         ShopClosed: see `shop_open`.
@@ -83,7 +83,7 @@ def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
     customer = customer_at(session, shop.id, wish.contact, now=received_at)
     live_index = _live_index(customer.id, slot)
     if (same := _live(session, live_index, received_at)) is not None:
-        return same
+        return _if_theirs(same, wish)
     booking_id = new_id(unix_ms())
     verification = verifications.begin(
         session,
@@ -123,9 +123,10 @@ def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
     except IntegrityError:
         # The same customer's other request for this slot was a moment faster.
         if (same := _live(session, live_index, received_at)) is not None:
-            return same
+            return _if_theirs(same, wish)
         raise
-    seat = slots.claim(session, shop, slot, booking_id, now=received_at, hold_expires_at=booking.hold_expires_at)
+    _release_expired(session, shop, slot, now=received_at)
+    seat = slots.claim(session, shop, slot, booking_id, hold_expires_at=booking.hold_expires_at)
     if seat is None:
         raise SlotTaken(shop_id=shop.id, starts_at=slot.starts_at)
     booking.seat = seat
@@ -146,7 +147,7 @@ def resend_code(session: Session, booking: Booking, *, received_at: datetime) ->
     if booking.status is not Status.HELD:
         raise IllegalMove(booking_id=booking.id, booking_status=booking.status)
     shop = session.get_one(Shop, booking.shop_id)
-    verification = verification_of(session, booking)
+    verification = locked_verification(session, booking)
     life = timedelta(minutes=shop.code_minutes)
     verifications.send_again(session, verification, life=life, received_at=received_at)
     booking.extend_hold(verification.expires_at, at=received_at)
@@ -166,7 +167,7 @@ def enter_code(session: Session, booking: Booking, given: str, *, received_at: d
     Raises:
         IllegalMove: the booking is past being completed and this is not the code that completed it.
     """
-    verification = verification_of(session, booking)
+    verification = locked_verification(session, booking)
     if booking.status is not Status.HELD:
         return _replayed(booking, verification, given)
     refusal = verifications.judge(session, verification, given, received_at=received_at)
@@ -198,13 +199,13 @@ def change(
     """Move the booking to another slot, or leave everything as it is; a wish that comes again finds it granted.
 
     Raises:
-        SlotUnknown, SlotTaken: the new slot cannot be had.
+        ShopClosed, SlotUnknown, SlotTaken: the new slot cannot be had.
         StaleRevision, WindowClosed, TooManyChanges, ConfirmationNeeded, IllegalMove: see `Booking.change`.
     """
     if _changed_so_already(booking, starts_at, expected_revision):
         return
     booking.check_changeable(received_at=received_at, expected_revision=expected_revision)
-    shop = session.get_one(Shop, booking.shop_id)
+    shop = shop_open(session, booking.shop_id)
     slot = _bookable(shop, starts_at, received_at)
     before = booking.starts_at
     if slot.starts_at == before:
@@ -212,10 +213,11 @@ def change(
     live_index = _live_index(booking.customer_id, slot)
     if _live(session, live_index, received_at) is not None:
         raise SlotTaken(shop_id=shop.id, starts_at=slot.starts_at, yours=True)
+    _release_expired(session, shop, slot, now=received_at)
     with session.begin_nested():
         # The booking's own ticks must not stand in its way; if the new ones are taken, all of it is undone.
         slots.free(session, booking.id)
-        seat = slots.claim(session, shop, slot, booking.id, now=received_at, hold_expires_at=None)
+        seat = slots.claim(session, shop, slot, booking.id, hold_expires_at=None)
         if seat is None:
             raise SlotTaken(shop_id=shop.id, starts_at=slot.starts_at)
         booking.change(
@@ -285,9 +287,18 @@ def release(session: Session, booking: Booking, because: Released, *, now: datet
 
 
 def verification_of(session: Session, booking: Booking) -> Verification:
-    """Return the proof that the booking's hold waits for, locked."""
-    query = select(Verification).where(Verification.purpose == Purpose.BOOKING, Verification.subject_id == booking.id)
-    return session.scalars(query.with_for_update()).one()
+    """Return the proof that the booking's hold waits for, to look at."""
+    return session.scalars(_proof_of(booking)).one()
+
+
+def locked_verification(session: Session, booking: Booking) -> Verification:
+    """Return the proof that the booking's hold waits for, locked, as it is committed now."""
+    query = _proof_of(booking).with_for_update().execution_options(populate_existing=True)
+    return session.scalars(query).one()
+
+
+def _proof_of(booking: Booking) -> Select[Verification]:
+    return select(Verification).where(Verification.purpose == Purpose.BOOKING, Verification.subject_id == booking.id)
 
 
 def _after_cancellation(session: Session, booking: Booking, *, now: datetime) -> None:
@@ -332,6 +343,29 @@ def _live(session: Session, live_index: str, now: datetime) -> Booking | None:
     return same
 
 
+def _if_theirs(same: Booking, wish: Wish) -> Booking:
+    """Return a hold to whoever made it. To anybody else the slot is taken, like any other.
+
+    A number and a time are easily typed, and with a hold come the power to give it up and the question whether that
+    number has a booking here. What is confirmed is reached by the links in its messages alone.
+
+    Raises:
+        SlotTaken: it is confirmed, or was held from another network.
+    """
+    network = fingerprint("customer-ip", wish.customer_ip) if wish.customer_ip else None
+    if same.status is Status.HELD and network is not None and network == same.customer_ip_index:
+        return same
+    raise SlotTaken(shop_id=same.shop_id, starts_at=same.starts_at)
+
+
+def _release_expired(session: Session, shop: Shop, slot: Slot, *, now: datetime) -> None:
+    """Release the holds that ran out on this slot, so that a dead beat never blocks it."""
+    for booking in slots.held_no_longer(session, shop, slot, now=now):
+        if booking.hold_is_over(now):
+            release(session, booking, Released.EXPIRED, now=now)
+    session.flush()
+
+
 def _live_index(customer_id: UUID, slot: Slot) -> str:
     return fingerprint("live-booking", customer_id.bytes, slot.starts_at.isoformat())
 
@@ -365,7 +399,10 @@ def _set_timers(session: Session, booking: Booking, *, now: datetime) -> None:
         Name.END_BOOKING: booking.entry_closes_at,
     }
     # A reminder whose moment is past already has nothing to remind of: the confirmation has just said it.
-    eve, day = eve_reminder_at(booking.starts_at, booking.shop_zone, deadline), day_reminder_at(booking.starts_at)
+    eve, day = (
+        eve_reminder_at(booking.starts_at, booking.shop_zone, deadline),
+        day_reminder_at(booking.starts_at, deadline),
+    )
     timers |= {Name.REMIND_ON_EVE: eve} if eve > now else {}
     timers |= {Name.REMIND_ON_DAY: day} if day > now else {}
     for name, due_at in timers.items():

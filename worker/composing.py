@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.booking import GRACE, Booking, Side, Status
+from models.booking import Booking, Side, Status
 from models.calendar import first_instant, zone_named
 from models.customer import Channel, Customer
 from models.message import Kind, Message
@@ -44,6 +44,7 @@ _INVITES = frozenset(
     }
 )
 _CANCELLATIONS = frozenset({Kind.BOOKING_CANCELLED, Kind.BOOKING_WITHDRAWN})
+_AT_ONCE = timedelta(seconds=5)
 _DAY_LISTS = frozenset({Kind.SHOP_DAY_LIST, Kind.SHOP_DAY_FIXED})
 
 
@@ -152,8 +153,8 @@ def _code_words(session: Session, message: Message, shop: Shop, *, now: datetime
 
 
 def _minutes_left(message: Message, now: datetime) -> int:
-    # A code sent at once still says the whole ten minutes; the claim on the slot outlives the hold by this grace.
-    return max(1, int((message.expires_at - now + GRACE) / timedelta(minutes=1)))
+    # A code sent at once still says the whole ten minutes.
+    return max(1, int((message.expires_at - now + _AT_ONCE) / timedelta(minutes=1)))
 
 
 def _notice_words(message: Message, booking: Booking | None, shop: Shop) -> Mapping[str, object]:

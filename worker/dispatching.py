@@ -3,6 +3,7 @@
 Counting comes last: a message that waits and is asked again is one message.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -27,6 +28,8 @@ A_CONTACT_A_DAY = Cap(30, timedelta(days=1))
 """Messages to one contact a day, all shops together."""
 A_BOOKING = Cap(40, timedelta(days=365))
 _SEGMENTS_A_MESSAGE = 3
+_A_DAY = Cap(1, timedelta(days=1))
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,8 +76,16 @@ def decide(
         return End(SILENCED)
     if not _within_rates(session, message, carrier.name, outgoing):
         return Wait(now + _spread(session, message, of_shop=True))
-    too_many = _too_many(session, message, outgoing, now)
-    return End(too_many) if too_many is not None else Go(carrier.name, outgoing)
+    return _counted(session, message, Go(carrier.name, outgoing), now)
+
+
+def _counted(session: Session, message: Message, go: Go, now: datetime) -> Go | End:
+    """Count what goes: by contact, by booking, and what it costs."""
+    too_many = _too_many(session, message, go.outgoing, now)
+    if too_many is not None:
+        return End(too_many)
+    _watch_spend(session, go.carrier, go.outgoing, now)
+    return go
 
 
 def _morning(session: Session, message: Message, now: datetime) -> datetime | None:
@@ -118,6 +129,16 @@ def _too_many(session: Session, message: Message, outgoing: Outgoing, now: datet
     if limits.count(session, f"booking:{message.booking_id}", A_BOOKING, now=now) > A_BOOKING.most:
         return "too_many_a_booking"
     return None
+
+
+def _watch_spend(session: Session, carrier: str, outgoing: Outgoing, now: datetime) -> None:
+    """Count the day's segments of an account, and raise an alarm once when they are more than they should be."""
+    if not isinstance(outgoing, OutgoingSms):
+        return
+    cost = segments_of(outgoing.text).segments
+    spent = limits.count(session, f"segments-a-day:{carrier}", _A_DAY, now=now, by=cost)
+    if spent - cost < settings().sms_segments_alarm <= spent:
+        _log.error("an account sent more segments today than it should", extra={"vendor": carrier, "count": spent})
 
 
 def _messages_a_second(channel: Channel) -> float:

@@ -96,15 +96,15 @@ def take_fairly(
     return wait if wait is not None else take(session, key, rate, cost=cost)
 
 
-def count(session: Session, key: str, cap: Cap, *, now: datetime) -> int:
-    """Count one more and return how many that makes in the present window. The caller compares and may roll back."""
+def count(session: Session, key: str, cap: Cap, *, now: datetime, by: int = 1) -> int:
+    """Count so many more and return what that makes in the present window. The caller compares and may roll back."""
     counted: int = session.scalars(
         insert_new(session, Counter)
-        .values(key=key, window_ends_at=now + cap.window, count=1)
+        .values(key=key, window_ends_at=now + cap.window, count=by)
         .on_conflict_do_update(
             index_elements=[Counter.key],
             set_={
-                "count": case((Counter.window_ends_at <= now, 1), else_=Counter.count + 1),
+                "count": case((Counter.window_ends_at <= now, by), else_=Counter.count + by),
                 "window_ends_at": case((Counter.window_ends_at <= now, now + cap.window), else_=Counter.window_ends_at),
             },
         )

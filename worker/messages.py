@@ -109,7 +109,7 @@ def tell_shop(
     return _owe(
         session,
         kind,
-        once_key=f"{kind}:{shop.id}:{about}",
+        once_key=f"{kind}:{about}",
         now=now,
         channel=Channel.MAIL,
         language=shop.language,

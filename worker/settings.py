@@ -178,7 +178,7 @@ class Settings(BaseSettings):
         defaults = type(self).model_fields
         wrong = [
             name.upper()
-            for name in ("secret_key", "seal_keys", *self._single_accounts())
+            for name in ("secret_key", "seal_keys", "video_url", *self._single_accounts())
             if getattr(self, name) == defaults[name].default
         ]
         if not self.database_url.startswith("postgresql"):
@@ -208,9 +208,9 @@ class Settings(BaseSettings):
         return f"MAIL_ACCOUNTS ({account.name}: {part.lower()})" if self.mail_accounts else f"SENDGRID_{part}"
 
     def _single_accounts(self) -> tuple[str, ...]:
-        """The secrets of the accounts that are used because no list names others."""
-        return (() if self.sms_accounts else ("twilio_auth_token",)) + (
-            () if self.mail_accounts else ("sendgrid_api_key",)
+        """What the accounts are made of that are used because no list names others."""
+        return (() if self.sms_accounts else ("twilio_account_sid", "twilio_auth_token", "twilio_sender")) + (
+            () if self.mail_accounts else ("sendgrid_api_key", "sendgrid_sender")
         )
 
     @model_validator(mode="after")

@@ -56,7 +56,8 @@ def cannot_be_reached(session: Session, message: Message, *, now: datetime) -> N
     if message.customer_id is None or message.booking_id is None:
         return
     if message.kind in CODES:
-        enqueue(session, Name.RELEASE_UNDELIVERABLE, booking_id=message.booking_id)
+        number = message.facts.get("number", 0)
+        enqueue(session, Name.RELEASE_UNDELIVERABLE, booking_id=message.booking_id, number=number)
         return
     booking = session.get_one(Booking, message.booking_id)
     tell_shop(

@@ -5,18 +5,18 @@ Knows claims; whether a booking may take a slot at all is the calendar's and the
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from models.booking import GRACE, Booking, Released, SlotClaim
+from models.booking import GRACE, Booking, SlotClaim
 from models.calendar import Slot, local_date
 from models.shop import Shop
 from worker.database import insert_new
-from worker.jobs import drop_timers
 
 _SUGGESTED = 5
 
@@ -48,20 +48,23 @@ def free_slots(session: Session, shop: Shop, from_date: date, to_date: date, *, 
 
 def next_free(session: Session, shop: Shop, after: datetime, *, now: datetime) -> list[Slot]:
     """Return up to five free slots from `after` on, for whoever came second."""
-    calendar = shop.calendar
-    day = local_date(max(after, now), shop.zone)
-    found: list[Slot] = []
-    last = local_date(now, shop.zone).toordinal() + calendar.accept_from_days
-    while day.toordinal() <= last and len(found) < _SUGGESTED:
-        tomorrow = date.fromordinal(day.toordinal() + 1)
-        free = free_slots(session, shop, day, tomorrow, now=now)
-        found += [slot for slot in free if slot.starts_at >= after]
-        day = tomorrow
-    return found[:_SUGGESTED]
+    first = local_date(max(after, now), shop.zone)
+    last = local_date(now, shop.zone) + timedelta(days=shop.calendar.accept_from_days)
+    free = free_slots(session, shop, first, last + timedelta(days=1), now=now) if first <= last else iter(())
+    return list(islice((slot for slot in free if slot.starts_at >= after), _SUGGESTED))
+
+
+def held_no_longer(session: Session, shop: Shop, slot: Slot, *, now: datetime) -> Sequence[Booking]:
+    """Return the bookings, locked, whose hold on ticks of this slot has run out."""
+    ticks = shop.calendar.ticks(slot)
+    expired = select(SlotClaim.booking_id).where(
+        SlotClaim.shop_id == shop.id, SlotClaim.tick_at.in_(ticks), SlotClaim.expires_at <= now
+    )
+    return session.scalars(select(Booking).where(Booking.id.in_(expired)).order_by(Booking.id).with_for_update()).all()
 
 
 def claim(
-    session: Session, shop: Shop, slot: Slot, booking_id: UUID, *, now: datetime, hold_expires_at: datetime | None
+    session: Session, shop: Shop, slot: Slot, booking_id: UUID, *, hold_expires_at: datetime | None
 ) -> int | None:
     """Claim every tick of the slot on one seat, or nothing; return the seat, or None when all are taken.
 
@@ -70,11 +73,9 @@ def claim(
         shop: whose calendar it is.
         slot: what is wanted.
         booking_id: who wants it; its row may be inserted later in the same transaction.
-        now: holds that ran out before it are released and taken over.
         hold_expires_at: end of the hold, None for a confirmed booking.
     """
     ticks = shop.calendar.ticks(slot)
-    _release_expired(session, shop, ticks, now)
     expires_at = hold_expires_at + GRACE if hold_expires_at is not None else None
     for seat in shop.calendar.seat_numbers:
         rows = [
@@ -100,21 +101,6 @@ def keep(session: Session, booking_id: UUID, *, until: datetime | None) -> bool:
 def free(session: Session, booking_id: UUID) -> None:
     """Give back everything that a booking claimed."""
     session.execute(delete(SlotClaim).where(SlotClaim.booking_id == booking_id))
-
-
-def _release_expired(session: Session, shop: Shop, ticks: list[datetime], now: datetime) -> None:
-    """Release the holds that ran out on these ticks, so that a dead beat never blocks a slot."""
-    expired = select(SlotClaim.booking_id).where(
-        SlotClaim.shop_id == shop.id, SlotClaim.tick_at.in_(ticks), SlotClaim.expires_at <= now
-    )
-    for booking in session.scalars(
-        select(Booking).where(Booking.id.in_(expired)).order_by(Booking.id).with_for_update()
-    ).all():
-        if booking.hold_is_over(now):
-            booking.release(Released.EXPIRED, at=now)
-            free(session, booking.id)
-            drop_timers(session, booking.id)
-    session.flush()
 
 
 def _insert_all(session: Session, rows: Sequence[Mapping[str, Any]]) -> bool:

@@ -261,7 +261,15 @@ def test_the_eve_reminder_is_due_at_least_three_hours_before_the_deadline(
 
 
 def test_the_reminder_of_the_day_is_due_half_an_hour_before_the_start() -> None:
-    assert day_reminder_at(at("2025-11-23T14:00+09:00")) == at("2025-11-23T13:30+09:00")
+    start, deadline = at("2025-11-23T14:00+09:00"), at("2025-11-23T00:00+09:00")
+
+    assert day_reminder_at(start, deadline) == at("2025-11-23T13:30+09:00")
+
+
+def test_the_reminder_of_the_day_waits_for_the_deadline_since_it_does_not_carry_the_booking_page() -> None:
+    start, midnight = at("2025-11-23T00:15+09:00"), at("2025-11-23T00:00+09:00")
+
+    assert day_reminder_at(start, midnight) == midnight
 
 
 @pytest.mark.parametrize("rules", [{"days_before": 1, "at": "24:00"}, {"hours_before": 24}, {"hours_before": 1}])

@@ -34,10 +34,10 @@ def free(desk: Desk, shop_id: str = "fred", *, now: datetime = NOW) -> list[date
         return [slot.starts_at for slot in found]
 
 
-def claim(desk: Desk, booking_id: UUID, shop_id: str, starts_at: datetime, *, now: datetime = NOW) -> int | None:
+def claim(desk: Desk, booking_id: UUID, shop_id: str, starts_at: datetime) -> int | None:
     with desk.database.transaction() as session:
         shop = session.get_one(Shop, shop_id)
-        return slots.claim(session, shop, slot_of(shop, starts_at), booking_id, now=now, hold_expires_at=None)
+        return slots.claim(session, shop, slot_of(shop, starts_at), booking_id, hold_expires_at=None)
 
 
 def slot_of(shop: Shop, starts_at: datetime) -> Slot:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from models.job import Job, JobDecision
@@ -79,4 +79,9 @@ def _decide(session: Session, decision: str, job_id: UUID, reason: str) -> str:
         job.retry(now=now)
         return f"{job.name} {job.id} is due now; the next sweep rings it"
     session.delete(job)
-    return f"{job.name} {job.id} is discarded"
+    if job.chain_id is None:
+        return f"{job.name} {job.id} is discarded"
+    # Nobody would ever ring the links after it.
+    later = delete(Job).where(Job.chain_id == job.chain_id, Job.chain_position > job.chain_position)
+    count = len(session.scalars(later.returning(Job.id)).all())
+    return f"{job.name} {job.id} is discarded, and with it {count} links of its chain that waited for it"

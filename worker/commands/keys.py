@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -17,6 +18,7 @@ from worker.derived_keys import derived
 from worker.settings import Environment, settings
 
 _DEVELOPMENT = "development"
+_ID = re.compile(r"[a-z0-9-]{1,40}")
 
 
 def make_key(session: Session, key_id: str, *, label: str, scopes: Sequence[Scope], shops: Sequence[str] | None) -> str:
@@ -45,6 +47,8 @@ def development_key(session: Session) -> str:
 def _write(
     session: Session, key_id: str, secret: str, *, label: str, scopes: Sequence[Scope], shops: Sequence[str] | None
 ) -> str:
+    if not _ID.fullmatch(key_id):
+        raise ValueError("a key's id has 1 to 40 small letters, digits and hyphens")
     if session.get(ApiKey, key_id) is not None:
         raise ValueError(f"there is a key `{key_id}` already; revoke it or choose another id")
     unknown = [shop for shop in shops or () if session.get(Shop, shop) is None]

@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import delete, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from models.base import database_time
@@ -336,6 +336,9 @@ def _do_member(session: Session, handler: _Inside, owed: Job, now: datetime) -> 
     try:
         with session.begin_nested():
             handler.body(session, now, **ids)
+    except OperationalError:
+        # A deadlock or a lost connection is no member's fault: all stay owed, and go alone when they are rung again.
+        raise
     except Exception as error:  # noqa: BLE001 - one member's fault is its own
         kept()
         owed.fail(type(error).__name__, now=now, jitter=jitter(1.0))

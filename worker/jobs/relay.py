@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any, Self
 from uuid import UUID
 
@@ -63,6 +63,12 @@ class Relay:
         self._process = 0
         self._quiet_until = float("-inf")
         self._publisher = Publisher()
+        self._starting = Lock()
+        os.register_at_fork(after_in_child=self._unlock)
+
+    def _unlock(self) -> None:
+        """Another thread of the parent may have held the lock when it forked."""
+        self._starting = Lock()
 
     def enable(self) -> None:
         """Let this process hand over jobs; its thread starts with the first one."""
@@ -78,8 +84,9 @@ class Relay:
         if not self._enabled:
             return
         self._waiting.extend(rings)
-        if self._thread is None or not self._thread.is_alive() or self._process != os.getpid():
-            self._start()
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive() or self._process != os.getpid():
+                self._start()
         self._wake.set()
 
     def _start(self) -> None:

@@ -7,7 +7,7 @@ and which failures prove that nothing was sent; it refuses to know messages, boo
 import os
 import threading
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -63,6 +63,9 @@ class OutgoingMail:
 
 
 Outgoing = OutgoingSms | OutgoingMail
+
+ACCOUNT_RESTS = timedelta(minutes=1)
+"""How long an account is left alone that refuses us: somebody has to mend it, and will be told."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,7 @@ def _make(name: str) -> Vendor:
 
 
 __all__ = [
+    "ACCOUNT_RESTS",
     "Attachment",
     "CannotTell",
     "Finding",

@@ -21,12 +21,16 @@ from sendgrid.helpers.eventwebhook import EventWebhook
 from models.message import Accepted, Answer, Refused, State, TryLater, Unknown
 from worker.derived_keys import fingerprint
 from worker.settings import MailAccount, settings
-from worker.vendors import CannotTell, Finding, Found, NotThere, Outgoing, OutgoingMail, ReceiptFact
+from worker.vendors import ACCOUNT_RESTS, CannotTell, Finding, Found, NotThere, Outgoing, OutgoingMail, ReceiptFact
 from worker.vendors.wire import NoAnswer, NotSent, Reply, Sender, Wire
 
 NAME: Final = "sendgrid"
-FRESH_FOR = timedelta(minutes=10)
-"""How far a signed post's own time may be from ours; after that it may be a replay."""
+FRESH_FOR = timedelta(hours=25)
+"""How far a signed post's own time may be from ours; after that it may be a replay.
+
+As long as SendGrid repeats a post, whose time may be that of the first: a fact refused is a fact lost, while one that
+comes twice is stored once.
+"""
 
 STATES: Mapping[str, State | None] = MappingProxyType(
     {
@@ -258,10 +262,11 @@ def _answer(reply: Reply) -> Answer:
     if reply.status not in REFUSALS or (errors is None and reply.status != _HTTP_TOO_LARGE):
         return Unknown(str(reply.status))
     field = next((field for field in errors or () if field), None)
-    return Refused(
-        f"{reply.status}:{field}" if field else str(reply.status),
-        operator=REFUSALS[reply.status] or (field or "").startswith("from"),
-    )
+    code = f"{reply.status}:{field}" if field else str(reply.status)
+    if REFUSALS[reply.status] or (field or "").startswith("from"):
+        # Nothing was sent and nothing is wrong with the mail: it waits for the account to be mended.
+        return TryLater(code, ACCOUNT_RESTS, operator=True)
+    return Refused(code)
 
 
 def _wait(reply: Reply) -> timedelta | None:

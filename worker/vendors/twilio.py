@@ -21,7 +21,7 @@ from twilio.rest import Client
 
 from models.message import Accepted, Answer, Refused, State, TryLater, Unknown
 from worker.settings import SmsAccount, settings
-from worker.vendors import CannotTell, Finding, Found, NotThere, Outgoing, OutgoingSms, ReceiptFact
+from worker.vendors import ACCOUNT_RESTS, CannotTell, Finding, Found, NotThere, Outgoing, OutgoingSms, ReceiptFact
 from worker.vendors.wire import NoAnswer, NotSent, Reply, Sender, Wire
 
 NAME: Final = "twilio"
@@ -33,14 +33,18 @@ _SHORTEST_VALIDITY_SECONDS, _LONGEST_VALIDITY_SECONDS = 1, 36_000
 _LOWEST_CODE = 10_000
 _LONGEST_STATUS = 40
 
-_OPERATOR = frozenset(
+_ACCOUNT = frozenset(
     {
         20003,  # authentication failed
-        20404,  # no such account or resource
+        20404,  # no such account
         21212,  # the sender is not valid
-        21408,  # this country is switched off in the account's permissions
         21603,  # no sender
         21606,  # the sender cannot send messages
+    }
+)
+_OPERATOR = frozenset(
+    {
+        21408,  # this country is switched off in the account's permissions
         21612,  # no route from this sender to this country
     }
 )
@@ -65,7 +69,8 @@ _SLOW_DOWN = frozenset(
     }
 )
 CODES: Mapping[int, str] = MappingProxyType(
-    dict.fromkeys(_OPERATOR, "operator")
+    dict.fromkeys(_ACCOUNT, "account")
+    | dict.fromkeys(_OPERATOR, "operator")
     | dict.fromkeys(_RECIPIENT_OR_TEXT, "refused")
     | dict.fromkeys(_UNWILLING, "suppress")
     | dict.fromkeys(_SLOW_DOWN, "try_later")
@@ -308,6 +313,9 @@ def _answer(reply: Reply | None, code: object) -> Answer:
     if not 400 <= reply.status < 500 or reply.status == _HTTP_TIMED_OUT or not _is_own(code):  # noqa: PLR2004 - HTTP
         return Unknown(str(reply.status))
     meaning = CODES.get(int(str(code)), "operator")
+    if meaning == "account":
+        # Nothing was sent and nothing is wrong with the message: it waits for the account to be mended.
+        return TryLater(str(code), ACCOUNT_RESTS, operator=True)
     if meaning == "try_later":
         return TryLater(str(code), reply.retry_after)
     return Refused(str(code), suppress=meaning == "suppress", operator=meaning == "operator")
