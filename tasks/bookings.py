@@ -1,5 +1,6 @@
 """What follows from a booking's moves, and what its timers propose."""
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -75,7 +76,8 @@ def remind_on_eve(session: Session, now: datetime, booking_id: UUID, revision: i
     booking = session.get_one(Booking, booking_id)
     if booking.is_reminded_of(revision):
         tell_customer(session, booking, Kind.BOOKING_REMINDER_EVE, now=now, expires_at=booking.change_deadline_at)
-        _owe_day(session, booking, Name.LIST_DAY)
+        shop_id, day = _day_of(booking)
+        _once(session, f"list {shop_id} {day}", lambda: enqueue(session, Name.LIST_DAY, shop_id=shop_id, day=day))
 
 
 @job(Name.REMIND_ON_DAY, bulk=True)
@@ -91,7 +93,8 @@ def close_cancellation_window(session: Session, now: datetime, booking_id: UUID,
     """Record that a booking is firm, and tell the shop that the day is (B20)."""
     booking = bookings.locked(session, booking_id)
     if booking is not None and booking.close_window(now=now, revision=revision):
-        _owe_day(session, booking, Name.FIX_DAY)
+        shop_id, day = _day_of(booking)
+        _once(session, f"fix {shop_id} {day}", lambda: enqueue(session, Name.FIX_DAY, shop_id=shop_id, day=day))
 
 
 @job(Name.END_BOOKING, bulk=True)
@@ -134,18 +137,21 @@ def _tell_shop(
     )
 
 
-def _owe_day(session: Session, booking: Booking, name: Name) -> None:
-    """Owe a shop's list as a job of its own.
+def _day_of(booking: Booking) -> tuple[str, int]:
+    """Return whose list a booking stands in, and the day's ordinal."""
+    return booking.shop_id, local_date(booking.starts_at, booking.shop_zone).toordinal()
+
+
+def _once(session: Session, what: str, owe: Callable[[], UUID]) -> None:
+    """Owe a shop's list as a job of its own, once a transaction.
 
     The list is one row for all of the day's bookings. Bodies that are done by the hundred must not write such a row:
     two chunks that meet the same two shops in another order would wait for each other.
     """
-    day = local_date(booking.starts_at, booking.shop_zone).toordinal()
-    owed: dict[tuple[str, str, int], UUID] = session.info.setdefault("days_owed", {})
-    key = (name, booking.shop_id, day)
-    # Once a transaction is enough; a member of a chunk that was rolled back took its job with it.
-    if key not in owed or session.get(Job, owed[key]) is None:
-        owed[key] = enqueue(session, name, shop_id=booking.shop_id, day=day)
+    owed: dict[str, UUID] = session.info.setdefault("lists_owed", {})
+    # A member of a chunk that was rolled back took its job with it.
+    if what not in owed or session.get(Job, owed[what]) is None:
+        owed[what] = owe()
 
 
 def _tell_shop_of_day(session: Session, shop_id: str, day: date, kind: Kind, *, now: datetime) -> None:

@@ -26,10 +26,10 @@ ROOT = Path(__file__).parents[2]
 
 IDS: Mapping[type, re.Pattern[str]] = {
     UUID: re.compile(r"[a-z_]+_id"),
-    int: re.compile(r"[a-z_]+_id|revision|number|before|look"),
+    int: re.compile(r"[a-z_]+_id|revision|number|before|look|day"),
     str: re.compile(r"[a-z_]+_(id|slug)"),
 }
-"""What may travel: an id, a version of what it names, or a count of looks at it. A text must be called an id."""
+"""What may travel: an id, a version of what it names, a count of looks at it, or a day. A text must be called an id."""
 
 WORKERS_QUEUES = re.compile(r"-Q (\S+)")
 

@@ -6,7 +6,8 @@ A code that is missing would go to a person, a word that is missing would move n
 from models.message import MOVES, State
 from worker.vendors import sendgrid, twilio
 
-TWILIO_REFUSES_OUR_ACCOUNT = {20003, 20404, 21212, 21408, 21603, 21606, 21612}
+TWILIO_REFUSES_OUR_ACCOUNT = {20003, 20404, 21212, 21603, 21606}
+TWILIO_WANTS_A_PERSON = {21408, 21612}
 TWILIO_REFUSES_THIS_RECIPIENT_OR_TEXT = {21211, 21614, 21617, 21635}
 TWILIO_KNOWS_WHO_IS_UNWILLING = {21610}
 TWILIO_ASKS_TO_SLOW_DOWN = {14107, 20429, 21611}
@@ -48,7 +49,8 @@ no refusals.
 
 def test_every_code_that_twilio_answers_a_message_with_has_its_meaning() -> None:
     expected = (
-        dict.fromkeys(TWILIO_REFUSES_OUR_ACCOUNT, "operator")
+        dict.fromkeys(TWILIO_REFUSES_OUR_ACCOUNT, "account")
+        | dict.fromkeys(TWILIO_WANTS_A_PERSON, "operator")
         | dict.fromkeys(TWILIO_REFUSES_THIS_RECIPIENT_OR_TEXT, "refused")
         | dict.fromkeys(TWILIO_KNOWS_WHO_IS_UNWILLING, "suppress")
         | dict.fromkeys(TWILIO_ASKS_TO_SLOW_DOWN, "try_later")

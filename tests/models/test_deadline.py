@@ -302,7 +302,9 @@ def test_a_mistake_in_a_policy_names_its_field(rules: dict[str, Any], pointer: s
     assert refused.value.pointer == pointer
 
 
-@pytest.mark.parametrize("judge", [day_reminder_at, lambda naive: change_deadline(naive, TOKYO)])
+@pytest.mark.parametrize(
+    "judge", [lambda naive: day_reminder_at(naive, naive), lambda naive: change_deadline(naive, TOKYO)]
+)
 def test_a_naive_start_is_refused(judge: Any) -> None:
     with pytest.raises(ValueError, match="naive"):
         judge(datetime(2025, 11, 23, 14))  # noqa: DTZ001 - naive on purpose

@@ -143,7 +143,7 @@ def test_a_slot_whose_code_cannot_arrive_is_released_at_once(shop_floor: Worksho
 def test_a_booking_that_was_completed_meanwhile_is_not_released(shop_floor: Workshop) -> None:
     booking_id = shop_floor.confirm()
     with shop_floor.database.transaction() as session:
-        jobs.enqueue(session, Name.RELEASE_UNDELIVERABLE, booking_id=booking_id)
+        jobs.enqueue(session, Name.RELEASE_UNDELIVERABLE, booking_id=booking_id, number=1)
 
     shop_floor.work()
 

@@ -115,13 +115,17 @@ def test_a_number_that_is_refused_is_tried_once_and_kept_as_failed(shop_floor: W
 
 
 @sqlite_only
-def test_a_fault_of_our_account_is_not_held_against_the_customer(shop_floor: Workshop) -> None:
-    booking_id = shop_floor.hold(number=9606)
+def test_what_our_account_is_refused_waits_until_the_account_is_mended(shop_floor: Workshop) -> None:
+    booking_id = shop_floor.hold(number=12)
+    shop_floor.carrier.script("refuse_401", channel="sms")
+    shop_floor.work()
+    assert shop_floor.states(Kind.BOOKING_CODE) == [State.QUEUED]
+    assert shop_floor.booking(booking_id).status is Status.HELD
 
+    shop_floor.time.advance(minutes=3)
     shop_floor.work()
 
-    assert shop_floor.states(Kind.BOOKING_CODE) == [State.FAILED]
-    assert shop_floor.booking(booking_id).status is Status.HELD
+    assert shop_floor.states(Kind.BOOKING_CODE) == [State.SENT]
 
 
 @sqlite_only

@@ -305,8 +305,8 @@ def test_a_stop_is_seen_before_the_next_message(shop_floor: Workshop) -> None:
     assert second not in {attempt.message_id for attempt in shop_floor.attempts()}
 
 
-def test_a_fault_of_our_account_is_told_to_the_shop_too_where_nobody_will_ask_again(shop_floor: Workshop) -> None:
-    shop_floor.carrier.script("refuse_401", channel="sms")
+def test_a_country_that_our_account_may_not_reach_is_told_to_the_shop(shop_floor: Workshop) -> None:
+    shop_floor.carrier.script("refuse_21408", channel="sms")
     owe(shop_floor)
 
     deliver(shop_floor)

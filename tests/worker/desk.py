@@ -62,6 +62,7 @@ class Desk:
         email, number = more.pop("email", None), more.pop("number", 12)
         contact = Contact(Channel.MAIL, email) if email else Contact(Channel.SMS, phone(number))
         wish: dict[str, Any] = {"shop_id": shop, "starts_at": starts_at, "contact": contact, "language": "ja"}
+        wish["customer_ip"] = "192.0.2.1"
         with self.database.transaction() as session:
             return bookings.hold(session, Wish(**(wish | more)), received_at=at).id
 

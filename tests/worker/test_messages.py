@@ -26,7 +26,7 @@ def tell(desk: Desk, booking_id: UUID, kind: Kind = Kind.BOOKING_CONFIRMED, part
 def tell_of_day(desk: Desk, about: str, shop_id: str = "fred") -> bool:
     with desk.database.transaction() as session:
         shop = session.get_one(Shop, shop_id)
-        return tell_shop(session, shop, Kind.SHOP_DAY_LIST, now=NOW, expires_at=SLOT, about=about)
+        return tell_shop(session, shop, Kind.SHOP_DAY_LIST, now=NOW, expires_at=SLOT, about=f"{shop_id}:{about}")
 
 
 @sqlite_only

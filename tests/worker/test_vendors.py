@@ -27,7 +27,17 @@ from cryptography.x509.oid import NameOID
 
 from models.message import Accepted, Answer, Refused, State, TryLater, Unknown
 from worker.settings import settings
-from worker.vendors import Attachment, OutgoingMail, OutgoingSms, ReceiptFact, sendgrid, twilio, vendor_named, wire
+from worker.vendors import (
+    ACCOUNT_RESTS,
+    Attachment,
+    OutgoingMail,
+    OutgoingSms,
+    ReceiptFact,
+    sendgrid,
+    twilio,
+    vendor_named,
+    wire,
+)
 
 ATTEMPT, MESSAGE = UUID(int=0xA), UUID(int=0xB)
 SID = "SM" + "0123456789abcdef" * 2
@@ -272,12 +282,12 @@ SMS_ANSWERS: list[tuple[Play, Answer, str]] = [
     (twilio_error(21635, 400), Refused("21635"), "a landline"),
     (twilio_error(21617, 400), Refused("21617"), "too long"),
     (twilio_error(21610, 400), Refused("21610", suppress=True), "the recipient wrote STOP"),
-    (twilio_error(20003, 401), Refused("20003", operator=True), "our credentials"),
-    (twilio_error(20404, 404), Refused("20404", operator=True), "our account"),
+    (twilio_error(20003, 401), TryLater("20003", ACCOUNT_RESTS, operator=True), "our credentials"),
+    (twilio_error(20404, 404), TryLater("20404", ACCOUNT_RESTS, operator=True), "our account"),
     (twilio_error(21408, 400), Refused("21408", operator=True), "our permissions"),
-    (twilio_error(21606, 400), Refused("21606", operator=True), "our sender"),
-    (twilio_error(21603, 400), Refused("21603", operator=True), "our sender is missing"),
-    (twilio_error(21212, 400), Refused("21212", operator=True), "our sender is not valid"),
+    (twilio_error(21606, 400), TryLater("21606", ACCOUNT_RESTS, operator=True), "our sender"),
+    (twilio_error(21603, 400), TryLater("21603", ACCOUNT_RESTS, operator=True), "our sender is missing"),
+    (twilio_error(21212, 400), TryLater("21212", ACCOUNT_RESTS, operator=True), "our sender is not valid"),
     (twilio_error(21612, 400), Refused("21612", operator=True), "no route from our sender"),
     (twilio_error(29999, 400), Refused("29999", operator=True), "a code nobody knows is not retried, but seen"),
     (
@@ -326,10 +336,14 @@ MAIL_ANSWERS: list[tuple[Play, Answer, str]] = [
     ),
     (answers(400, {"errors": [{"message": "no"}]}), Refused("400"), "without a field"),
     (answers(400, {"errors": [{"field": f"to {MAILBOX}"}]}), Refused("400"), "a field that quotes the address"),
-    (answers(400, {"errors": [{"field": "from.email"}]}), Refused("400:from.email", operator=True), "our sender"),
-    (answers(401, {"errors": [{"message": "no"}]}), Refused("401", operator=True), "our credentials"),
-    (answers(403, {"errors": [{"message": "no"}]}), Refused("403", operator=True), "our permissions"),
-    (answers(404, {"errors": [{"message": "no"}]}), Refused("404", operator=True), "our configuration"),
+    (
+        answers(400, {"errors": [{"field": "from.email"}]}),
+        TryLater("400:from.email", ACCOUNT_RESTS, operator=True),
+        "our sender",
+    ),
+    (answers(401, {"errors": [{"message": "no"}]}), TryLater("401", ACCOUNT_RESTS, operator=True), "our credentials"),
+    (answers(403, {"errors": [{"message": "no"}]}), TryLater("403", ACCOUNT_RESTS, operator=True), "our permissions"),
+    (answers(404, {"errors": [{"message": "no"}]}), TryLater("404", ACCOUNT_RESTS, operator=True), "our configuration"),
 ]
 
 
