@@ -62,7 +62,8 @@ class Desk:
         email, number = more.pop("email", None), more.pop("number", 12)
         contact = Contact(Channel.MAIL, email) if email else Contact(Channel.SMS, phone(number))
         wish: dict[str, Any] = {"shop_id": shop, "starts_at": starts_at, "contact": contact, "language": "ja"}
-        wish["customer_ip"] = "192.0.2.1"
+        # Each customer comes from a network of its own.
+        wish["customer_ip"] = f"192.0.2.{sum(contact.address.encode()) % 250 + 1}"
         with self.database.transaction() as session:
             return bookings.hold(session, Wish(**(wish | more)), received_at=at).id
 
