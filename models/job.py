@@ -16,6 +16,8 @@ from models.base import Base, Json
 MOST_FAILURES = 10
 MOST_STARTS = 20
 LONGEST_BACKOFF = timedelta(minutes=10)
+CLOCKS_DIFFER_BY = timedelta(seconds=5)
+"""How far the clocks of two processes may be apart; hosts that are worse are not ready."""
 
 
 class Queue(StrEnum):
@@ -164,6 +166,18 @@ class Job(Base):
             return
         ceiling = min(LONGEST_BACKOFF, timedelta(seconds=2**self.failures))
         self.due_at = now + max(timedelta(seconds=1), ceiling * jitter)
+
+    def act_at(self, now: datetime) -> datetime | None:
+        """Return the instant that the body is told, or None if the job is not due yet.
+
+        Whoever rang it saw it due, by a clock that may be a little ahead of this process's. A timer waits: its body
+        would find that it is early and do nothing, and the timer would be gone. What was due at once is done at once,
+        and told the instant at which it was owed.
+        """
+        if self.due_at is None or now >= self.due_at:
+            return now
+        is_close = self.timer_of is None and self.due_at - now <= CLOCKS_DIFFER_BY
+        return self.due_at if is_close else None
 
     def begin_again(self, *, now: datetime) -> bool:
         """Count a start after a ring that came to no end; False when it is parked instead.

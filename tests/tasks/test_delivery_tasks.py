@@ -242,7 +242,7 @@ def claim(shop_floor: Workshop) -> UUID:
     handler = HANDLERS[Name.DELIVER_MESSAGE]
     assert isinstance(handler, _Outside)
     with shop_floor.database.transaction() as session:
-        _claim(session, handler, session.get_one(Job, owed.id))
+        _claim(session, handler, session.get_one(Job, owed.id), shop_floor.time.at)
     return owed.id
 
 

@@ -174,18 +174,21 @@ def perform(job_id: UUID, *, ring: int = 1) -> Outcome:
             owed = _lock(session, job_id)
             if owed is None:
                 return Outcome.SKIPPED
+            now = owed.act_at(clock().now())
+            if now is None:
+                # A stray message, or a clock that was moved a moment ago: the sweep rings it when it is due.
+                owed.rung_at = None
+                return Outcome.SKIPPED
             handler = HANDLERS[owed.name]
             with carrying(owed.request_id):
                 if isinstance(handler, _Inside):
-                    handler.body(session, clock().now(), **_ids(handler, owed))
+                    handler.body(session, now, **_ids(handler, owed))
                     _finish(session, owed)
                     return Outcome.DONE
-                claim = _claim(session, handler, owed)
+                claim = _claim(session, handler, owed, now)
     except Exception as error:  # noqa: BLE001 - whatever a body raises is recorded, not judged
         return _record_failure(job_id, error)
-    if isinstance(claim, Outcome):
-        return claim
-    return _call(claim)
+    return claim if isinstance(claim, Outcome) else _call(claim)
 
 
 def _lock(session: Session, job_id: UUID) -> Job | None:
@@ -254,9 +257,9 @@ class _Claim:
     request_id: str | None
 
 
-def _claim(session: Session, handler: _Outside, owed: Job) -> _Claim | Outcome:
+def _claim(session: Session, handler: _Outside, owed: Job, now: datetime) -> _Claim | Outcome:
     """Claim the call, or say why there is none to make."""
-    now, ids = clock().now(), _ids(handler, owed)
+    ids = _ids(handler, owed)
     if owed.claimed_until is not None:
         if owed.claimed_until > session.scalars(select(database_time())).one():
             return Outcome.SKIPPED
@@ -321,8 +324,12 @@ def perform_chunk(name: str, job_ids: Iterable[UUID]) -> Mapping[UUID, Outcome]:
             .order_by(Job.id)
             .with_for_update(skip_locked=True)
         )
-        now = clock().now()
+        here = clock().now()
         for owed in session.scalars(query).all():
+            now = owed.act_at(here)
+            if now is None:
+                owed.rung_at = None
+                continue
             with carrying(owed.request_id):
                 outcomes[owed.id] = _do_member(session, handler, owed, now)
         done = [job_id for job_id, outcome in outcomes.items() if outcome is Outcome.DONE]

@@ -103,10 +103,28 @@ def test_the_back_off_grows_up_to_ten_minutes() -> None:
 def test_a_body_that_always_raises_is_parked_after_ten_failures(ledger: Any, key: UUID) -> None:
     job_id = owe("test.fail", key=key)
 
-    outcomes = [perform(job_id) for _ in range(MOST_FAILURES)]
+    outcomes = []
+    for _ in range(MOST_FAILURES):
+        ledger.change(job_id, due_at=clock().now())
+        outcomes.append(perform(job_id))
 
     assert outcomes == [Outcome.FAILED] * (MOST_FAILURES - 1) + [Outcome.PARKED]
     assert ledger.job(job_id).parked_at is not None
+
+
+def test_a_timer_that_is_rung_too_early_stays_owed_and_is_rung_again(ledger: Any, key: UUID) -> None:
+    job_id = owe("test.note", key=key)
+    ledger.change(job_id, timer_of=key, due_at=clock().now() + timedelta(seconds=1), rung_at=clock().now())
+
+    assert perform(job_id) is Outcome.SKIPPED
+    assert (ledger.done(), ledger.job(job_id).rung_at) == ({}, None)
+
+
+def test_what_was_due_at_once_by_a_clock_that_is_ahead_is_done_at_once(ledger: Any, key: UUID) -> None:
+    job_id = owe("test.note", key=key)
+    ledger.change(job_id, due_at=clock().now() + timedelta(seconds=2))
+
+    assert perform(job_id) is Outcome.DONE
 
 
 def test_a_parked_job_is_not_done_however_often_it_is_handed_over(ledger: Any, key: UUID) -> None:
@@ -120,6 +138,7 @@ def test_a_parked_job_is_not_done_however_often_it_is_handed_over(ledger: Any, k
 def test_a_parked_job_that_a_person_retries_starts_with_a_clean_record(ledger: Any, key: UUID) -> None:
     job_id = owe("test.fail_until_told", key=key)
     for _ in range(MOST_FAILURES):
+        ledger.change(job_id, due_at=clock().now())
         perform(job_id)
     ledger.tell("told", key)
 
