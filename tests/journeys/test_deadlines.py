@@ -116,7 +116,7 @@ class Corner:
         """Do the job that records the end of the window, whether or not it is due."""
         with self.database.snapshot() as session:
             job_id = session.scalars(select(Job.id).where(Job.name == Name.CLOSE_CANCELLATION_WINDOW)).one()
-        assert jobs.perform(job_id) is jobs.Outcome.DONE
+        jobs.perform(job_id)
 
     @property
     def closed_at(self) -> datetime | None:
