@@ -17,6 +17,9 @@ from worker.logs import request_id
 
 _log = logging.getLogger(__name__)
 
+AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
+"""What a database raises that is away or busy, and that it helps to ask again."""
+
 TYPE = "https://toritsugi.example.jp/problems/"
 MEDIA_TYPE = "application/problem+json"
 
@@ -161,7 +164,7 @@ def database_unavailable() -> Problem:
 
 def database_problem(error: Exception) -> Problem:
     """Return 503 for a database that is away or busy, which it helps to ask again; anything else is our own fault."""
-    if not isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+    if not isinstance(error, AWAY):
         return fault(error)
     _log.warning("the database is away or busy", exc_info=error)
     return database_unavailable()

@@ -13,7 +13,6 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Table, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
@@ -21,7 +20,7 @@ from sqlalchemy.schema import CreateTable
 from models.customer import DataKey
 from worker.chance import token_bytes
 from worker.clock import clock
-from worker.database import Database
+from worker.database import Database, insert_new
 from worker.derived_keys import derived, packed, valid
 from worker.settings import settings
 
@@ -231,10 +230,9 @@ def _key(keys: Session, subject: UUID) -> bytes | None:
 
 
 def _add_key(keys: Session, subject: UUID) -> None:
-    insert = postgresql.insert if keys.get_bind().dialect.name == "postgresql" else sqlite.insert
     current = next(iter(settings().seal_ring))
     keys.execute(
-        insert(_KEYS)
+        insert_new(keys, DataKey)
         .values(
             subject_id=subject,
             wrapping_key_id=current,

@@ -7,20 +7,17 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from api.pages.reader import Reader
 from api.pages.showing import Frame, show
-from api.problems import Problem, problem_of
+from api.problems import AWAY, Problem, problem_of
 from models.errors import Refusal
 from models.shop import Shop
 from worker.database import database
 
 _log = logging.getLogger("api.pages")
-_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
 _NOT_FOUND, _UNAVAILABLE = 404, 503
 _SAID = {_NOT_FOUND: "not_found", _UNAVAILABLE: "unavailable", 413: "too_large", 422: "not_understood"}
 """Which words a status has; all others share the general ones."""
@@ -50,7 +47,7 @@ class PageRoute(APIRoute):
                 status, headers = 422, {}
             except HTTPException as error:
                 status, headers = error.status_code, dict(error.headers or {})
-            except _AWAY:
+            except AWAY:
                 _log.warning("the database is away or busy", exc_info=True)
                 status, headers = _UNAVAILABLE, {"Retry-After": "5"}
             except Exception:  # noqa: BLE001 - the customer gets a page; the log gets the class and the places
@@ -69,7 +66,7 @@ def _page(request: Request, status: int, headers: dict[str, str]) -> Response:
             with database().snapshot() as session:
                 shop = session.get(Shop, request.path_params.get("shop_id", ""))
                 frame = Frame.of(session, shop, now=request.state.received_at)
-        except _AWAY:
+        except AWAY:
             status, headers = _UNAVAILABLE, {"Retry-After": "5"}
     said = "shop_closed" if "shop_id" in request.path_params and status == _NOT_FOUND else _SAID.get(status, "general")
     reader = Reader.of(request, otherwise=frame.shop.language if frame.shop else "ja")
