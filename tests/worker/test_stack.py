@@ -371,15 +371,19 @@ def test_the_vendors_stand_in_ends_after_those_who_wait_for_its_answer(run: Run)
     assert [line.split()[0] for line in console.getvalue().splitlines() if "finished" in line] == ["worker", "sandbox"]
 
 
+# The pids are told once the handlers of `run` stand: a signal that comes earlier ends the launcher like any process.
 LAUNCHER = f"""
-import os, sys
+import os, signal, sys
 from worker.stack import Says, Stack
 stack = Stack(os.environ, procfile={{"web": {SLOW_TO_END!r}, "worker": {SLEEPS!r}}}, console=sys.stdout,
               readiness={{"web": Says("it is up"), "worker": Says("it is up")}})
 stack.start()
 stack.wait_until_ready()
-print("pids", *stack.pids.values(), flush=True)
-sys.exit(stack.run())
+told = []
+def tell():
+    if not told and signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
+        told.append(print("pids", *stack.pids.values(), flush=True))
+sys.exit(stack.run(meanwhile=tell))
 """
 
 
