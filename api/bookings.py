@@ -26,7 +26,7 @@ from api.resources import (
 from models.access import ApiKey, Scope
 from models.booking import Booking, Cause, Status
 from models.customer import Channel
-from models.errors import HoldEnded, IllegalMove, Refusal, SlotTaken, SlotUnknown
+from models.errors import ContactRefused, HoldEnded, IllegalMove, Refusal, SlotTaken, SlotUnknown
 from models.shop import Shop
 from worker import bookings, slots
 from worker.customers import Contact
@@ -65,12 +65,17 @@ def hold(body: BookingRequest, sent: Hold) -> JSONResponse:
 
     def act(session: Session) -> Answer:
         contact = Contact.parse(channel, typed)
+        try:
+            second = Contact.parse(Channel.MAIL, body.second_contact.email) if body.second_contact else None
+        except ContactRefused as refusal:
+            return _refused(problem_of(refusal), at="/second_contact")
         shop = bookings.shop_open(session, body.shop)
         wish = bookings.Wish(
             shop_id=shop.id,
             starts_at=body.starts_at,
             contact=contact,
             language=body.language or shop.language,
+            second_contact=second,
             name=body.name,
             memo=body.memo,
             source_url=body.source_url,
@@ -233,6 +238,12 @@ def _answer(
 ) -> Answer:
     verification = bookings.verification_of(session, booking) if booking.status is Status.HELD else None
     return Answer(booking_out(session, booking, verification, now=at), status, headers or {})
+
+
+def _refused(problem: Problem, *, at: str) -> Answer:
+    """Return a refusal of what stands somewhere else in the body than the refusal itself can know."""
+    problem.errors = [{"pointer": at, "detail": problem.detail}]
+    return Answer(problem.body(), problem.status, problem.headers)
 
 
 def _with_free_slots(

@@ -94,14 +94,19 @@ class Submission:
         """
         canonical = json.dumps(body.model_dump(mode="json") if body else {}, sort_keys=True)
         digest = fingerprint("idempotency", self.target, canonical)
-        with database().transaction() as session:
-            if self.key is not None:
-                known = _begin(session, self.caller, self.key, digest, self.received_at)
-                if known is not None:
-                    return known.response(replayed=True)
-            answer = _attempt(session, act, explain, self.received_at)
-            if self.key is not None:
-                _keep(session, self.caller, self.key, answer)
+        # Two that want what the other gives up wait for each other, until PostgreSQL takes one back: it begins anew.
+        return database().transact(lambda session: self._answer(session, digest, act, explain))
+
+    def _answer(
+        self, session: Session, digest: str, act: Callable[[Session], Answer], explain: Explain | None
+    ) -> JSONResponse:
+        if self.key is None:
+            return _attempt(session, act, explain, self.received_at).response()
+        known = _begin(session, self.caller, self.key, digest, self.received_at)
+        if known is not None:
+            return known.response(replayed=True)
+        answer = _attempt(session, act, explain, self.received_at)
+        _keep(session, self.caller, self.key, answer)
         return answer.response()
 
 

@@ -12,7 +12,9 @@ from pydantic import (
     ConfigDict,
     Field,
     IPvAnyAddress,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic.config import JsonDict
@@ -101,6 +103,14 @@ class ContactGiven(Given):
         return self
 
 
+class SecondContactGiven(Given):
+    """A mailbox beside the phone number, for links that an SMS cannot carry."""
+
+    model_config = shown({"email": "hanako@example.jp"})
+
+    email: PlainText = Field(max_length=254, examples=["hanako@example.jp"])
+
+
 class BookingRequest(Given):
     """`POST /v1/bookings`."""
 
@@ -113,7 +123,14 @@ class BookingRequest(Given):
             "language": "ja",
             "memo": "婚約指輪を見たいです。",
             "item_codes": ["R-1024"],
-        }
+        },
+        {
+            "shop": "fred",
+            "starts_at": "2026-12-01T05:00:00Z",
+            "contact": {"phone": "090-0000-0012"},
+            "second_contact": {"email": "hanako@example.jp"},
+            "customer_ip": "192.0.2.10",
+        },
     )
 
     shop: str = Field(max_length=64, pattern=r"^[a-z][a-z0-9-]*$", examples=["fred"])
@@ -121,6 +138,13 @@ class BookingRequest(Given):
         description="The start of a free slot; any offset, the instant counts.", examples=["2026-12-01T05:00:00Z"]
     )
     contact: ContactGiven
+    second_contact: SecondContactGiven | None = Field(
+        None,
+        # A request without it must be the same, under its idempotency key, as before there was such a member.
+        exclude_if=lambda given: given is None,
+        description="Beside a `phone` only. It gets no code, and only what an SMS cannot carry: the messages with "
+        "links, where the SMS go by a route that drops those, and a message that was filtered or lost on its way.",
+    )
     customer_ip: CustomerIp = Field(
         description="The customer's own address, for limits; kept only as an HMAC.", examples=["192.0.2.10"]
     )
@@ -132,6 +156,15 @@ class BookingRequest(Given):
     )
     entry_point: EntryPoint | None = Field(None, description="The page the customer came from (B6).")
     source_url: PlainText | None = Field(None, max_length=500, description="Its address (B6).")
+
+    @field_validator("second_contact")
+    @classmethod
+    def _beside_a_phone(cls, given: SecondContactGiven | None, others: ValidationInfo) -> SecondContactGiven | None:
+        contact = others.data.get("contact")
+        # What is never used is not asked for.
+        if given is not None and contact is not None and contact.phone is None:
+            raise ValueError("give it beside a `phone` only: to an `email` everything goes anyway")
+        return given
 
 
 class CodeGiven(Given):

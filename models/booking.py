@@ -97,6 +97,7 @@ class Booking(Base):
         entry_opens_at, entry_closes_at: between these the call page lets people in (B17).
         live_index: HMAC over contact, shop and slot while the booking lives: one customer, one slot, one booking.
         change_window_closed_at: when the closing was recorded; it informs, the comparison with the deadline decides.
+        sealed_second_contact: a mailbox beside the number, for what an SMS cannot carry; nobody has proven it.
     """
 
     __tablename__ = "bookings"
@@ -138,6 +139,7 @@ class Booking(Base):
     sealed_name: Mapped[bytes | None] = mapped_column(LargeBinary)
     sealed_memo: Mapped[bytes | None] = mapped_column(LargeBinary)
     sealed_source_url: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sealed_second_contact: Mapped[bytes | None] = mapped_column(LargeBinary)
 
     events: WriteOnlyMapped["BookingEvent"] = relationship(order_by="BookingEvent.id", passive_deletes=True)
 

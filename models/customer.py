@@ -11,7 +11,7 @@ from models.base import Base, enum_of
 
 
 class Channel(StrEnum):
-    """How somebody is reached; the customer names exactly one (B13)."""
+    """How somebody is reached; the customer proves exactly one (B13)."""
 
     SMS = "sms"
     MAIL = "mail"

@@ -16,6 +16,8 @@ from models.base import Base, Json
 MOST_FAILURES = 10
 MOST_STARTS = 20
 LONGEST_BACKOFF = timedelta(minutes=10)
+UNKNOWN_FOR = timedelta(hours=1)
+"""How long a job is rung whose name whoever rings it does not know. While a release is rolled out that is no fault."""
 CLOCKS_DIFFER_BY = timedelta(seconds=5)
 """How far the clocks of two processes may be apart; hosts that are worse are not ready."""
 
@@ -188,6 +190,22 @@ class Job(Base):
         if self.starts < MOST_STARTS:  # the first start was not counted
             return True
         self.last_error = "started too often without an end"
+        self.park(now=now)
+        return False
+
+    def ring_unknown(self, *, lease: timedelta, now: datetime) -> bool:
+        """Whether to ring it once more, though its name is unknown here; False when it is parked instead.
+
+        It must be late by an hour and have been rung all through one: after a pause of everything it may just be late,
+        and a broker that is down is rung at more often.
+
+        Args:
+            lease: what passes between two rings of a job that nobody does.
+            now: business time.
+        """
+        if self.due_at is None or now - self.due_at < UNKNOWN_FOR or self.rings * lease < UNKNOWN_FOR:
+            return True
+        self.last_error = "no worker knows this name"
         self.park(now=now)
         return False
 

@@ -131,13 +131,22 @@ MOVES: Mapping[State, frozenset[State]] = MappingProxyType(
     {
         State.QUEUED: frozenset({State.SENDING, State.EXPIRED, State.VOIDED, State.FAILED}),
         State.SENDING: frozenset(
-            {State.QUEUED, State.SENT, State.FAILED, State.UNKNOWN, State.DELIVERED, State.UNDELIVERED}
+            {
+                State.QUEUED,
+                State.SENT,
+                State.FAILED,
+                State.UNKNOWN,
+                State.DELIVERED,
+                State.UNDELIVERED,
+                State.EXPIRED,
+            }
         ),
         # A receipt or the vendor's list settles an unknown outcome; QUEUED only if it is proven that nothing was sent.
         State.UNKNOWN: frozenset(
             {State.QUEUED, State.SENT, State.FAILED, State.DELIVERED, State.UNDELIVERED, State.EXPIRED, State.VOIDED}
         ),
-        State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED, State.FAILED, State.UNKNOWN}),
+        # A vendor tells of messages whose time was over before they could be delivered.
+        State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED, State.FAILED, State.EXPIRED, State.UNKNOWN}),
         State.DELIVERED: frozenset(),
         State.UNDELIVERED: frozenset(),
         State.FAILED: frozenset(),

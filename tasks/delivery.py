@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models.booking import Booking
 from models.job import Name
 from models.message import CODES, Answer, Attempt, Message, Refused, TryLater, Unknown
-from worker import carriers, postponing, settling
+from worker import carriers, postponing, second_contacts, settling
 from worker.chance import new_id
 from worker.clock import unix_ms
 from worker.dispatching import End, Go, Wait, decide
@@ -57,6 +57,7 @@ class DeliverMessage:
             case Go(carrier, outgoing):
                 message.begin()
                 session.add(Attempt(id=attempt_id, message_id=message.id, vendor=carrier, started_at=now))
+                second_contacts.tell_beside(session, message, booking, carrier=carrier, now=now)
                 return Plan(message.id, attempt_id, carrier, outgoing)
         return None
 

@@ -8,17 +8,15 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.customer import Customer
 from models.job import Name
 from models.message import POLL_AFTER, Attempt, Message, Receipt, State
-from models.shop import Shop
 from worker import settling
 from worker.app import app
 from worker.carriers import let_drift
 from worker.clock import clock
-from worker.customers import address_of
 from worker.database import database
 from worker.jobs import enqueue, job, outside_job
+from worker.recipients import address_for
 from worker.settings import settings
 from worker.vendors import CannotTell, Finding, Found, NotThere, vendor_named
 from worker.webhooks import tell_of_message
@@ -29,7 +27,7 @@ _LEASE = timedelta(seconds=2 * (settings().vendor_connect_seconds + settings().v
 _A_MOMENT = timedelta(seconds=5)
 _MOST_POLLED = 200
 _POLLED_FOR = timedelta(hours=48)
-_DID_NOT_ARRIVE = frozenset({State.UNDELIVERED, State.FAILED})
+_DID_NOT_ARRIVE = frozenset({State.UNDELIVERED, State.FAILED, State.EXPIRED})
 
 
 @job(Name.APPLY_RECEIPT)
@@ -44,9 +42,7 @@ def apply_receipt(session: Session, now: datetime, receipt_id: int) -> None:
         if receipt.fact is not None:
             _learn(session, message, receipt.fact, code=receipt.code, now=now)
         if receipt.code is not None or receipt.fact is None:
-            settling.silence(
-                session, message, receipt.code or "", attempt_id=attempt.id, now=now, status=receipt.status
-            )
+            settling.silence(session, message, receipt.code, attempt_id=attempt.id, now=now, status=receipt.status)
     receipt.applied_at = now
 
 
@@ -63,7 +59,12 @@ def _learn(session: Session, message: Message, fact: State, *, code: str | None,
     advanced = message.learn(fact, now=now, because=code)
     tell_of_message(session, message, before, now=now)
     if advanced and fact in _DID_NOT_ARRIVE:
-        settling.cannot_be_reached(session, message, now=now)
+        settling.did_not_arrive(session, message, code, now=now)
+
+
+def _learn_found(session: Session, message: Message, found: Found, *, attempt_id: UUID, now: datetime) -> None:
+    _learn(session, message, found.state, code=found.code, now=now)
+    settling.silence(session, message, found.code, attempt_id=attempt_id, now=now)
 
 
 def _give_up_finding_out(session: Session, message: Message, *, now: datetime) -> None:
@@ -94,6 +95,7 @@ class Search:
     since: datetime
     until: datetime
     known: frozenset[str]
+    alone: bool
     look: int
 
 
@@ -115,17 +117,23 @@ class SettleMessage:
             message_id=message.id,
             attempt_id=attempt.id,
             carrier=attempt.vendor,
-            to=_address(session, message),
+            to=address_for(session, message),
             since=attempt.started_at - _A_MOMENT,
             until=until,
             known=settling.references_near(session, attempt, until=until),
+            alone=settling.is_alone(session, attempt, until=until),
             look=look,
         )
 
     def call(self, plan: Search) -> Finding:
         """Ask."""
         return vendor_named(plan.carrier).search(
-            attempt_id=plan.attempt_id, to=plan.to, since=plan.since, until=plan.until, known=plan.known
+            attempt_id=plan.attempt_id,
+            to=plan.to,
+            since=plan.since,
+            until=plan.until,
+            known=plan.known,
+            alone=plan.alone,
         )
 
     def record(self, session: Session, now: datetime, plan: Search, result: Finding) -> None:
@@ -134,7 +142,7 @@ class SettleMessage:
         match result:
             case Found():
                 session.get_one(Attempt, plan.attempt_id).reference = result.reference
-                _learn(session, message, result.state, code=result.code, now=now)
+                _learn_found(session, message, result, attempt_id=plan.attempt_id, now=now)
             case CannotTell() if plan.look + 1 < len(settling.LOOKS):
                 settling.look_later(session, message, now=now, look=plan.look + 1)
             case CannotTell() | NotThere():
@@ -151,6 +159,7 @@ class Poll:
     """One message whose report did not come."""
 
     message_id: UUID
+    attempt_id: UUID
     carrier: str
     reference: str
 
@@ -166,7 +175,7 @@ class PollMessage:
         attempt = session.scalars(accepted.order_by(Attempt.started_at.desc()).limit(1)).one_or_none()
         if message.state is not State.SENT or attempt is None or attempt.reference is None:
             return None
-        return Poll(message.id, attempt.vendor, attempt.reference)
+        return Poll(message.id, attempt.id, attempt.vendor, attempt.reference)
 
     def call(self, plan: Poll) -> Finding:
         """Ask."""
@@ -176,7 +185,7 @@ class PollMessage:
         """Apply what was found."""
         message = session.get_one(Message, plan.message_id, with_for_update=True)
         if isinstance(result, Found):
-            _learn(session, message, result.state, code=result.code, now=now)
+            _learn_found(session, message, result, attempt_id=plan.attempt_id, now=now)
 
     def lost(self, session: Session, now: datetime, message_id: UUID) -> None:
         """The next round asks again."""
@@ -209,12 +218,6 @@ def let_shares_drift() -> None:
     """Move the accounts' shares away from errors and slow reports, and back after a quiet while."""
     with database().transaction() as session:
         let_drift(session, now=clock().now())
-
-
-def _address(session: Session, message: Message) -> str:
-    if message.customer_id is None:
-        return session.get_one(Shop, message.shop_id).notice_email
-    return address_of(session, session.get_one(Customer, message.customer_id))
 
 
 __all__ = ["PollMessage", "SettleMessage", "apply_receipt", "let_shares_drift", "poll_unreported"]

@@ -30,19 +30,21 @@ from worker.derived_keys import fingerprint
 from worker.jobs import drop_timers, enqueue
 from worker.logs import request_id
 from worker.messages import void_unsent
-from worker.seals import Place, seal
+from worker.recipients import seal_second_contact, second_contact_of
+from worker.seals import Place, Unreadable, seal
 from worker.video import video_provider
 from worker.webhooks import tell_of_booking
 
 
 @dataclass(frozen=True, repr=False)
 class Wish:
-    """What a customer asks for. Name, memo and source are personal and do not print."""
+    """What a customer asks for. Contacts, name, memo and source are personal and do not print."""
 
     shop_id: str
     starts_at: datetime
     contact: Contact
     language: str
+    second_contact: Contact | None = None
     name: str | None = None
     memo: str | None = None
     source_url: str | None = None
@@ -83,7 +85,7 @@ def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
     customer = customer_at(session, shop.id, wish.contact, now=received_at)
     live_index = _live_index(customer.id, slot)
     if (same := _live(session, live_index, received_at)) is not None:
-        return _if_theirs(same, wish)
+        return _if_theirs(session, same, wish)
     booking_id = new_id(unix_ms())
     verification = verifications.begin(
         session,
@@ -116,6 +118,9 @@ def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
         sealed_name=_sealed(session, customer.id, booking_id, "sealed_name", wish.name),
         sealed_memo=_sealed(session, customer.id, booking_id, "sealed_memo", wish.memo),
         sealed_source_url=_sealed(session, customer.id, booking_id, "sealed_source_url", wish.source_url),
+        sealed_second_contact=seal_second_contact(session, customer.id, booking_id, wish.second_contact)
+        if wish.second_contact
+        else None,
     )
     try:
         with session.begin_nested():
@@ -123,7 +128,7 @@ def hold(session: Session, wish: Wish, *, received_at: datetime) -> Booking:
     except IntegrityError:
         # The same customer's other request for this slot was a moment faster.
         if (same := _live(session, live_index, received_at)) is not None:
-            return _if_theirs(same, wish)
+            return _if_theirs(session, same, wish)
         raise
     _release_expired(session, shop, slot, now=received_at)
     seat = slots.claim(session, shop, slot, booking_id, hold_expires_at=booking.hold_expires_at)
@@ -343,19 +348,30 @@ def _live(session: Session, live_index: str, now: datetime) -> Booking | None:
     return same
 
 
-def _if_theirs(same: Booking, wish: Wish) -> Booking:
+def _if_theirs(session: Session, same: Booking, wish: Wish) -> Booking:
     """Return a hold to whoever made it. To anybody else the slot is taken, like any other.
 
     A number and a time are easily typed, and with a hold come the power to give it up and the question whether that
-    number has a booking here. What is confirmed is reached by the links in its messages alone.
+    number has a booking here. What is confirmed is reached by the links in its messages alone. Whoever enters the code
+    must be the one who named the second contact, or the links would go to a stranger: if two differ there is none.
 
     Raises:
         SlotTaken: it is confirmed, or was held from another network.
     """
     network = fingerprint("customer-ip", wish.customer_ip) if wish.customer_ip else None
     if same.status is Status.HELD and network is not None and network == same.customer_ip_index:
+        if not _names_the_same_second_contact(session, same, wish):
+            same.sealed_second_contact = None
         return same
     raise SlotTaken(shop_id=same.shop_id, starts_at=same.starts_at)
+
+
+def _names_the_same_second_contact(session: Session, same: Booking, wish: Wish) -> bool:
+    named = wish.second_contact.address if wish.second_contact else None
+    try:
+        return second_contact_of(session, same) == named
+    except Unreadable:
+        return False
 
 
 def _release_expired(session: Session, shop: Shop, slot: Slot, *, now: datetime) -> None:

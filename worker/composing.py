@@ -13,14 +13,13 @@ from sqlalchemy.orm import Session
 
 from models.booking import Booking, Side, Status
 from models.calendar import first_instant, zone_named
-from models.customer import Channel, Customer
+from models.customer import Channel
 from models.message import Kind, Message
 from models.shop import Shop
 from models.terms import Party, TermsDocument, governing
 from models.verification import Verification
-from worker import calendar_file, codes, links
+from worker import calendar_file, codes, links, recipients
 from worker.bookings import verification_of
-from worker.customers import address_of
 from worker.settings import settings
 from worker.vendors import Attachment, OutgoingMail, OutgoingSms
 from worker.video import video_provider
@@ -44,6 +43,8 @@ _INVITES = frozenset(
     }
 )
 _CANCELLATIONS = frozenset({Kind.BOOKING_CANCELLED, Kind.BOOKING_WITHDRAWN})
+WITH_A_CALENDAR_FILE = _INVITES | _CANCELLATIONS
+"""By mail these put the call into the customer's calendar, move it there, or take it out."""
 _AT_ONCE = timedelta(seconds=5)
 _DAY_LISTS = frozenset({Kind.SHOP_DAY_LIST, Kind.SHOP_DAY_FIXED})
 
@@ -58,13 +59,13 @@ def compose(
         LookupError: a row that it needs is gone.
     """
     shop = session.get_one(Shop, message.shop_id)
+    address = recipients.address_for(session, message)
     if message.customer_id is None:
         words = (
             _day_words(session, message, shop) if message.kind in _DAY_LISTS else _notice_words(message, booking, shop)
         )
         rendered = render(message.kind, channel="mail", language=message.language, words=words)
-        return _mail(message, attempt_id, shop.notice_email, rendered, ())
-    address = address_of(session, session.get_one(Customer, message.customer_id))
+        return _mail(message, attempt_id, address, rendered, ())
     words = (
         _code_words(session, message, shop, now=now)
         if booking is None
@@ -75,7 +76,7 @@ def compose(
         channel=message.channel.value,
         language=message.language,
         words=words,
-        with_urls=_carries_urls(message.channel, carrier),
+        with_urls=carries_urls(message.channel, carrier),
     )
     if message.channel is Channel.SMS:
         left = int((message.expires_at - now).total_seconds())
@@ -84,7 +85,7 @@ def compose(
     return _mail(message, attempt_id, address, rendered, files)
 
 
-def _carries_urls(channel: Channel, carrier: str) -> bool:
+def carries_urls(channel: Channel, carrier: str) -> bool:
     """Whether texts may hold URLs: some SMS routes drop those that do."""
     return channel is Channel.MAIL or any(
         account.urls_ok for account in settings().sms_carriers if account.name == carrier
@@ -168,7 +169,7 @@ def _notice_words(message: Message, booking: Booking | None, shop: Shop) -> Mapp
         starts_at=booking.starts_at,
         shop_name=shop.name(message.language),
         reference=booking.reference,
-        channel=booking.channel.value,
+        channel=message.facts.get("channel") or booking.channel.value,
         contact_url=shop.contact_url,
         staff_call_url=links.call_url(booking, Side.STAFF) if live else None,
         old_starts_at=datetime.fromtimestamp(before, tz=booking.starts_at.tzinfo) if before else None,
@@ -220,7 +221,7 @@ def terms_urls(session: Session, at: datetime) -> tuple[str, str]:
 def _calendar(
     message: Message, booking: Booking, shop: Shop, *, address: str, words: Mapping[str, object], now: datetime
 ) -> tuple[Attachment, ...]:
-    if message.kind not in _INVITES | _CANCELLATIONS:
+    if message.kind not in WITH_A_CALENDAR_FILE:
         return ()
     cancelled = message.kind in _CANCELLATIONS
     call_url = links.call_url(booking, Side.CUSTOMER)

@@ -4,6 +4,7 @@ On SQLite a writing transaction starts with BEGIN IMMEDIATE: with the driver's o
 read, then overwrite each other without an error.
 """
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -11,15 +12,17 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from worker.chance import jitter
 from worker.settings import settings
 
 _BUSY_SECONDS = 20
@@ -27,6 +30,16 @@ _BUSY_SECONDS = 20
 # moment. If all of them were taken by transactions that ask, none would ever end.
 _POOL = {"pool_size": 20, "max_overflow": 30}
 _AFTER_COMMIT = "after_commit"
+_TAKEN_BACK = frozenset({"40P01", "40001"})
+"""PostgreSQL's deadlock_detected and serialization_failure: it chose this transaction to let another one go on.
+
+Source: PostgreSQL, "PostgreSQL Error Codes", class 40, and "Serialization Failure Handling".
+"""
+_TIMES_ANEW = 2
+_MOMENT_SECONDS = 0.1
+_log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 class Database:
@@ -56,6 +69,29 @@ class Database:
                 yield session
         for act in session.info.pop(_AFTER_COMMIT, ()):
             act()
+
+    def transact(self, act: Callable[[Session], Result]) -> Result:
+        """Do `act` in a transaction and return what it returned; anew, if PostgreSQL took that back for another's sake.
+
+        Args:
+            act: does everything by way of the session it is given, so that nothing is left of what was taken back.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: nothing was committed.
+        """
+        for _ in range(_TIMES_ANEW):
+            try:
+                with self.transaction() as session:
+                    return act(session)
+            except DBAPIError as error:
+                state = getattr(error.orig, "sqlstate", None)
+                if state not in _TAKEN_BACK:
+                    raise
+                _log.info("a transaction begins anew: PostgreSQL took it back", extra={"code": state})
+                # Whoever was let go on needs a moment, or both would meet again.
+                time.sleep(jitter(_MOMENT_SECONDS))
+        with self.transaction() as session:
+            return act(session)
 
     @contextmanager
     def _committed(self) -> Iterator[Session]:

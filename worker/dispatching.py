@@ -4,6 +4,7 @@ Counting comes last: a message that waits and is asked again is one message.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from models.booking import Booking
-from models.carrier import next_ready_at
+from models.carrier import Carrier, next_ready_at
 from models.customer import Channel
 from models.limit import Cap, Rate
 from models.message import CODES, Message
@@ -19,6 +20,7 @@ from models.segments import count as segments_of
 from models.shop import Shop
 from worker import carriers, limits, postponing, suppressions
 from worker.composing import compose
+from worker.database import after_commit
 from worker.seals import Unreadable
 from worker.settings import settings
 from worker.vendors import Outgoing, OutgoingSms
@@ -28,6 +30,9 @@ A_CONTACT_A_DAY = Cap(30, timedelta(days=1))
 """Messages to one contact a day, all shops together."""
 A_BOOKING = Cap(40, timedelta(days=365))
 _SEGMENTS_A_MESSAGE = 3
+_BURST_SECONDS = 0.2
+"""After a pause, such as an outage, the first second may hold this much more than the rate, and not twice the rate."""
+_CODES_PART = 0.5
 _A_DAY = Cap(1, timedelta(days=1))
 _log = logging.getLogger(__name__)
 
@@ -67,7 +72,7 @@ def decide(
     accounts = carriers.of_channel(session, message.channel, now=now)
     carrier = carriers.pick(session, accounts, now=now, probes=message.tries == 0)
     if carrier is None:
-        return Wait(next_ready_at(accounts, now=now) + _spread(session, message, of_shop=False))
+        return Wait(_ready_at(message, accounts, now) + _spread(session, message, of_shop=False))
     try:
         outgoing = compose(session, message, booking, attempt_id, carrier=carrier.name, now=now)
     except Unreadable:
@@ -94,9 +99,26 @@ def _morning(session: Session, message: Message, now: datetime) -> datetime | No
     return postponing.end_of_quiet(now, session.get_one(Shop, message.shop_id).zone)
 
 
+def _ready_at(message: Message, accounts: Sequence[Carrier], now: datetime) -> datetime:
+    # A probe is mostly answered within a second. Only what a customer waits for is worth looking again so soon.
+    is_probed = any(each.probed_at is not None and each.rests_until is not None for each in accounts)
+    return now if is_probed and message.kind in CODES else next_ready_at(accounts, now=now)
+
+
 def _spread(session: Session, message: Message, *, of_shop: bool) -> timedelta:
-    shop_id = message.shop_id if of_shop else None
-    return postponing.spread(session, message.channel, per_second=_messages_a_second(message.channel), shop_id=shop_id)
+    """Return a wait among those that wait for the same thing.
+
+    A code waits among codes only: behind a backlog of reminders it would outlive its use. As codes do not ask whether
+    the rate is spent, they come back at half of it.
+    """
+    urgent = message.kind in CODES
+    return postponing.spread(
+        session,
+        message.channel,
+        per_second=_messages_a_second(message.channel) * (_CODES_PART if urgent else 1.0),
+        shop_id=message.shop_id if of_shop else None,
+        kinds=CODES if urgent else None,
+    )
 
 
 def _within_rates(session: Session, message: Message, carrier: str, outgoing: Outgoing) -> bool:
@@ -104,11 +126,12 @@ def _within_rates(session: Session, message: Message, carrier: str, outgoing: Ou
     urgent = message.kind in CODES
     configured = settings()
     account = next(each for each in (*configured.sms_carriers, *configured.mail_carriers) if each.name == carrier)
-    requests = Rate(account.requests_per_second)
+    requests = Rate(account.requests_per_second, _BURST_SECONDS)
     if not isinstance(outgoing, OutgoingSms):
         wait = limits.take_fairly(session, f"requests:{carrier}", message.shop_id, requests, overdraw=urgent)
         return wait is None
-    segments = Rate(next(each for each in configured.sms_carriers if each.name == carrier).segments_per_second)
+    sender = next(each for each in configured.sms_carriers if each.name == carrier)
+    segments = Rate(sender.segments_per_second, _BURST_SECONDS)
     cost = segments_of(outgoing.text).segments
     return (
         limits.take_fairly(session, f"segments:{carrier}", message.shop_id, segments, cost=cost, overdraw=urgent)
@@ -138,7 +161,9 @@ def _watch_spend(session: Session, carrier: str, outgoing: Outgoing, now: dateti
     cost = segments_of(outgoing.text).segments
     spent = limits.count(session, f"segments-a-day:{carrier}", _A_DAY, now=now, by=cost)
     if spent - cost < settings().sms_segments_alarm <= spent:
-        _log.error("an account sent more segments today than it should", extra={"vendor": carrier, "count": spent})
+        said = {"vendor": carrier, "count": spent}
+        # What is rolled back was not spent, and would be alarmed about a second time.
+        after_commit(session, lambda: _log.error("an account sent more segments today than it should", extra=said))
 
 
 def _messages_a_second(channel: Channel) -> float:

@@ -32,7 +32,10 @@ FAILURES = (Cap(10, timedelta(hours=1)), Cap(20, timedelta(days=1)))
 CONVERSION = Cap(20, timedelta(days=1))
 LEAST_CONVERTED = 0.2
 BLOCKED_FOR = Cap(1, timedelta(hours=12))
-"""A prefix to which 20 codes went in a day, and hardly one in five was entered, is being pumped: none for 12 h."""
+"""A prefix to which 20 codes went in a day, and hardly one in five was entered, is being pumped: none for 12 h.
+
+So is one of which a vendor says so.
+"""
 _PREFIX_LENGTH = 8
 
 
@@ -115,6 +118,13 @@ def sent(session: Session, verification: Verification, *, now: datetime) -> None
     entered, _ = limits.counted(session, f"converted:{prefix}", now=now)
     if codes >= CONVERSION.most and entered < codes * LEAST_CONVERTED:
         limits.count(session, f"blocked:{prefix}", BLOCKED_FOR, now=now)
+
+
+def block_prefix(session: Session, contact: Contact, *, now: datetime) -> None:
+    """Send no code to numbers that begin like this one for a while: a vendor takes them for toll fraud."""
+    asker = Asker.of(contact, network=None, caller="")
+    if asker.prefix is not None:
+        limits.count(session, f"blocked:{asker.prefix}", BLOCKED_FOR, now=now)
 
 
 def entered(session: Session, verification: Verification, *, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Owing somebody a message: the row and the job that will deliver it, written in one transaction with their cause."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -10,13 +10,17 @@ from sqlalchemy.orm import Session
 from models.booking import Booking
 from models.customer import Channel, Customer
 from models.job import Name
-from models.message import NATURES, Kind, Message, State
+from models.message import NATURES, Kind, Message, State, WhenUnknown
 from models.shop import Shop
 from models.verification import Verification
 from worker.chance import new_id
 from worker.clock import unix_ms
 from worker.database import insert_new
 from worker.jobs import enqueue
+
+AGAIN_AFTER = timedelta(minutes=10)
+"""When something is said once more that did not arrive: by then a handset may be on again, a sender's queue shorter."""
+_AGAIN = ":again"
 
 
 def tell_customer(
@@ -122,6 +126,28 @@ def tell_shop(
     )
 
 
+def say_again(session: Session, message: Message, *, now: datetime) -> bool:
+    """Owe once more, as a message of its own, what a vendor says did not arrive; False if it is not to be.
+
+    Only what a person would have to see to otherwise, while it still helps, and once: a reminder is sent at most once,
+    a code is asked for again. Whether it is still true is asked before it goes.
+    """
+    again = (
+        message.nature.when_unknown is WhenUnknown.A_PERSON_DECIDES
+        and not message.once_key.endswith(_AGAIN)
+        and now + AGAIN_AFTER < message.expires_at
+    )
+    if again:
+        _owe_like(session, message, once_key=message.once_key + _AGAIN, now=now, due_at=now + AGAIN_AFTER)
+    return again
+
+
+def tell_second_contact(session: Session, message: Message, *, now: datetime) -> bool:
+    """Owe by mail what an SMS says, once for each kind and revision; False if it was owed already."""
+    once_key = f"{message.kind}:{message.booking_id}:{message.revision}:second"
+    return _owe_like(session, message, once_key=once_key, now=now, channel=Channel.MAIL)
+
+
 def void_unsent(session: Session, booking: Booking, *, now: datetime) -> None:
     """Void what was to be said of an earlier state of the booking and has not been sent.
 
@@ -137,7 +163,26 @@ def void_unsent(session: Session, booking: Booking, *, now: datetime) -> None:
             message.void(now=now)
 
 
-def _owe(session: Session, kind: Kind, *, once_key: str, now: datetime, **columns: Any) -> bool:
+def _owe_like(
+    session: Session, message: Message, *, once_key: str, now: datetime, due_at: datetime | None = None, **other: Any
+) -> bool:
+    """Owe a message that says what another one says."""
+    same = {
+        "channel": message.channel,
+        "language": message.language,
+        "shop_id": message.shop_id,
+        "customer_id": message.customer_id,
+        "booking_id": message.booking_id,
+        "revision": message.revision,
+        "expires_at": message.expires_at,
+        "facts": message.facts,
+    }
+    return _owe(session, message.kind, once_key=once_key, now=now, due_at=due_at, **(same | other))
+
+
+def _owe(
+    session: Session, kind: Kind, *, once_key: str, now: datetime, due_at: datetime | None = None, **columns: Any
+) -> bool:
     written = session.scalars(
         insert_new(session, Message)
         .values(
@@ -148,5 +193,5 @@ def _owe(session: Session, kind: Kind, *, once_key: str, now: datetime, **column
     ).one_or_none()
     if written is None:
         return False
-    enqueue(session, Name.DELIVER_MESSAGE, queue=NATURES[kind].queue, message_id=written)
+    enqueue(session, Name.DELIVER_MESSAGE, due_at=due_at, queue=NATURES[kind].queue, message_id=written)
     return True

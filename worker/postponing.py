@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from models.calendar import local_date, local_instant
 from models.customer import Channel
-from models.message import Message, State
+from models.message import Kind, Message, State
 from worker.chance import jitter
 
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -28,20 +28,22 @@ class _Backlogs:
     """How many wait, counted every two seconds at most: the spread need not be exact, the count is not free."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Channel, str | None], tuple[float, int]] = {}
+        self._known: dict[tuple[Channel, str | None, frozenset[Kind] | None], tuple[float, int]] = {}
         self._lock = threading.Lock()
 
-    def of(self, session: Session, channel: Channel, shop_id: str | None) -> int:
+    def of(self, session: Session, channel: Channel, shop_id: str | None, kinds: frozenset[Kind] | None) -> int:
         with self._lock:
-            counted_at, known = self._known.get((channel, shop_id), (float("-inf"), 0))
+            counted_at, known = self._known.get((channel, shop_id, kinds), (float("-inf"), 0))
         if time.monotonic() - counted_at < _COUNT_LASTS_SECONDS:
             return known
         waiting = select(Message.id).where(Message.state == State.QUEUED, Message.channel == channel)
         if shop_id is not None:
             waiting = waiting.where(Message.shop_id == shop_id)
+        if kinds is not None:
+            waiting = waiting.where(Message.kind.in_(kinds))
         count = session.scalars(select(func.count()).select_from(waiting.limit(_MOST_COUNTED).subquery())).one()
         with self._lock:
-            self._known[channel, shop_id] = (time.monotonic(), count)
+            self._known[channel, shop_id, kinds] = (time.monotonic(), count)
         return count
 
 
@@ -54,9 +56,24 @@ def after_failure(tries: int) -> timedelta:
     return max(SHORTEST_PAUSE, timedelta(seconds=jitter(ceiling.total_seconds())))
 
 
-def spread(session: Session, channel: Channel, *, per_second: float, shop_id: str | None = None) -> timedelta:
-    """Return a wait somewhere in the time that all who wait will need at this rate."""
-    waiting = _backlogs.of(session, channel, shop_id)
+def spread(
+    session: Session,
+    channel: Channel,
+    *,
+    per_second: float,
+    shop_id: str | None = None,
+    kinds: frozenset[Kind] | None = None,
+) -> timedelta:
+    """Return a wait somewhere in the time that all who wait will need at this rate.
+
+    Args:
+        session: a transaction.
+        channel: whose messages wait.
+        per_second: how many of them will go.
+        shop_id: counts this shop's only; None: every shop's.
+        kinds: counts these only; None: every kind.
+    """
+    waiting = _backlogs.of(session, channel, shop_id, kinds)
     return max(SHORTEST_PAUSE, timedelta(seconds=jitter(max(1.0, waiting / per_second))))
 
 

@@ -3,22 +3,24 @@
 Until an outcome is known nothing is sent again and no other vendor is tried.
 """
 
+import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from models.booking import Booking
-from models.customer import Customer
 from models.job import Name
 from models.message import CODES, Attempt, Kind, Message, State
 from models.shop import Shop
-from worker import suppressions
-from worker.customers import address_of
+from worker import guards, second_contacts, suppressions
+from worker.customers import Contact
 from worker.jobs import enqueue
-from worker.messages import tell_shop
+from worker.messages import say_again, tell_shop
+from worker.recipients import address_for, is_to_second_contact
 from worker.seals import Unreadable
+from worker.vendors import Fate, fate_of, silences
 
 LOOKS = (timedelta(seconds=75), timedelta(minutes=5), timedelta(minutes=30))
 """When the vendor is asked after an answer was lost: a signed report may come first and settles it for free.
@@ -26,16 +28,11 @@ LOOKS = (timedelta(seconds=75), timedelta(minutes=5), timedelta(minutes=30))
 The first is later than a vendor may go on with a request whose caller hung up (26 seconds were seen), and than the
 minute after which its list is complete.
 """
-_REASONS = {
-    "21610": "stop",
-    "21211": "invalid",
-    "21614": "not_mobile",
-    "21635": "not_mobile",
-    "30005": "unreachable",
-    "30006": "unreachable",
-}
-_MAIL_REASONS = {"bounced_address": "bounced", "invalid": "invalid", "spam_reporting_address": "spam_report"}
+_A_PERSON_SHOULD_SEE = frozenset({Fate.FILTERED, Fate.PUMPING, Fate.UNHEARD_OF})
 _SHOP_IS_TOLD_FOR = timedelta(days=7)
+_ABOUT_THEN = timedelta(minutes=2)
+"""Longer than any call lasts, and than any two clocks are apart."""
+_log = logging.getLogger(__name__)
 
 
 def look_later(session: Session, message: Message, *, now: datetime, look: int = 0) -> None:
@@ -51,6 +48,29 @@ def look_later(session: Session, message: Message, *, now: datetime, look: int =
         )
 
 
+def did_not_arrive(session: Session, message: Message, code: str | None, *, now: datetime) -> None:
+    """Do what the vendor's reason calls for, after it told that a message which it had taken did not arrive.
+
+    Once more or by another channel it is a message of its own, and owed once; nothing is where that might be the second
+    to arrive. In doubt the shop is told instead.
+    """
+    fate = fate_of(message.channel, code)
+    if fate in _A_PERSON_SHOULD_SEE:
+        _log.error(
+            "messages do not arrive for a reason that a person must see to",
+            extra={"message_id": str(message.id), "channel": message.channel, "code": code, "reason": fate},
+        )
+    if fate is Fate.PUMPING:
+        _block_prefix(session, message, now=now)
+    if fate is Fate.EXPIRED and (message.kind in CODES or now >= message.expires_at):
+        return  # it could not help any more
+    if fate in {Fate.LATER, Fate.EXPIRED} and say_again(session, message, now=now):
+        return
+    if fate in {Fate.FILTERED, Fate.UNCLEAR} and second_contacts.tell_instead(session, message, now=now):
+        return
+    cannot_be_reached(session, message, now=now)
+
+
 def cannot_be_reached(session: Session, message: Message, *, now: datetime) -> None:
     """A message ended without arriving: free a slot whose code cannot come, tell the shop of a customer it loses."""
     if message.customer_id is None or message.booking_id is None:
@@ -60,44 +80,40 @@ def cannot_be_reached(session: Session, message: Message, *, now: datetime) -> N
         enqueue(session, Name.RELEASE_UNDELIVERABLE, booking_id=message.booking_id, number=number)
         return
     booking = session.get_one(Booking, message.booking_id)
+    is_second = is_to_second_contact(message, booking)
     tell_shop(
         session,
         session.get_one(Shop, message.shop_id),
         Kind.SHOP_CUSTOMER_UNREACHABLE,
         now=now,
         expires_at=max(booking.entry_closes_at, now + _SHOP_IS_TOLD_FOR),
-        about=str(booking.id),
+        about=f"{booking.id}:second" if is_second else str(booking.id),
         booking=booking,
+        facts={"channel": message.channel.value},
     )
 
 
-def reason_of(code: str | None, status: str) -> str | None:
-    """Return for what reason a vendor's code or report silences an address; None if it does not."""
-    if status == "spamreport":
-        return "spam_report"
-    if status == "unsubscribe":
-        return "unsubscribed"
-    if code is None:
-        return None
-    if status == "bounce":
-        # A block is about this mail or this hour; a bounce with a permanent status is about the mailbox.
-        return "bounced" if code == "bounce" or code.startswith("bounce:5") else None
-    return _REASONS.get(code) or _MAIL_REASONS.get(code)
-
-
 def silence(
-    session: Session, message: Message, code: str, *, attempt_id: UUID, now: datetime, status: str = ""
+    session: Session, message: Message, code: str | None, *, attempt_id: UUID, now: datetime, status: str = ""
 ) -> None:
     """Send nothing more to this message's address, if the vendor's code or report says that it is dead or unwilling."""
-    reason = reason_of(code, status)
+    reason = silences(message.channel, code, status)
     if reason is None or message.customer_id is None:
         return
     try:
-        address = address_of(session, session.get_one(Customer, message.customer_id))
+        address = address_for(session, message)
     except Unreadable:
         return
     if suppressions.silence(session, message.channel, address, reason, attempt_id=attempt_id, now=now):
         cannot_be_reached(session, message, now=now)
+
+
+def _block_prefix(session: Session, message: Message, *, now: datetime) -> None:
+    """Send no more codes to numbers that begin like this one, for as long as guards.py says."""
+    try:
+        guards.block_prefix(session, Contact(message.channel, address_for(session, message)), now=now)
+    except Unreadable:
+        return
 
 
 def unknown_attempt(session: Session, message_id: UUID) -> Attempt | None:
@@ -117,6 +133,27 @@ def references_near(session: Session, attempt: Attempt, *, until: datetime) -> f
         Attempt.message_id.in_(_of_the_same_customer(attempt)),
     )
     return frozenset(reference for reference in session.scalars(query) if reference is not None)
+
+
+def is_alone(session: Session, attempt: Attempt, *, until: datetime) -> bool:
+    """Whether no other call to this customer, made about then, might be the one that a nameless message is from.
+
+    Such a call has no reference yet: its answer was lost as well, or is still to come, and no report was applied.
+    """
+    rival = (
+        select(Attempt.id)
+        .where(
+            Attempt.vendor == attempt.vendor,
+            Attempt.started_at >= attempt.started_at - _ABOUT_THEN,
+            Attempt.started_at <= until,
+            Attempt.reference.is_(None),
+            or_(Attempt.answer.is_(None), Attempt.answer == "unknown"),
+            Attempt.id != attempt.id,
+            Attempt.message_id.in_(_of_the_same_customer(attempt)),
+        )
+        .limit(1)
+    )
+    return session.scalars(rival).first() is None
 
 
 def _of_the_same_customer(attempt: Attempt) -> Select[UUID]:

@@ -77,17 +77,21 @@ def change(
     starts_at = parsed_instant(start)
     if starts_at is None:
         return _calendar(request, token, received_at)
+
+    def act(session: Session) -> Booking:
+        booking = found(bookings.locked(session, link.booking_id))
+        bookings.change(
+            session,
+            booking,
+            starts_at=starts_at,
+            received_at=received_at,
+            expected_revision=revision,
+            knows_it_is_final=final == "yes",
+        )
+        return booking
+
     try:
-        with database().transaction() as session:
-            booking = found(bookings.locked(session, link.booking_id))
-            bookings.change(
-                session,
-                booking,
-                starts_at=starts_at,
-                received_at=received_at,
-                expected_revision=revision,
-                knows_it_is_final=final == "yes",
-            )
+        booking = database().transact(act)
     except (SlotTaken, SlotUnknown) as refusal:
         yours = "refused.slot_yours" if refusal.facts.get("yours") else "refused.slot_gone"
         return _calendar(request, token, received_at, said=yours, status=_CONFLICT)

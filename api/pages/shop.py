@@ -52,6 +52,7 @@ class Filled:
     channel: str = "sms"
     phone: str = ""
     email: str = ""
+    second_email: str = ""
     name: str = ""
     memo: str = ""
     origin: Origin = field(default_factory=Origin)
@@ -117,6 +118,7 @@ def hold(
     channel: Annotated[str, Form()] = "",
     phone: Annotated[str, Form()] = "",
     email: Annotated[str, Form()] = "",
+    second_email: Annotated[str, Form()] = "",
     name: Annotated[str, Form()] = "",
     memo: Annotated[str, Form()] = "",
     item: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
@@ -126,7 +128,8 @@ def hold(
     """Hold the slot and owe a code; sent twice, it leads to the same booking."""
     chosen = channel or ("mail" if email and not phone else "sms")
     # A browser ends the lines of a text area with CR LF.
-    filled = Filled(chosen, phone, email, name, memo.replace("\r\n", "\n"), Origin(item, entry_point, source_url))
+    origin = Origin(item, entry_point, source_url)
+    filled = Filled(chosen, phone, email, second_email, name, memo.replace("\r\n", "\n"), origin)
     with database().snapshot() as session:
         shop = bookings.shop_open(session, shop_id)
         reader = Reader.of(request, otherwise=shop.language)
@@ -152,21 +155,18 @@ def _wish(
     request: Request, shop: Shop, starts_at: datetime, filled: Filled, language: str
 ) -> tuple[bookings.Wish | None, dict[str, str]]:
     """Return what the customer asks for, or which fields are wrong and the words that say why."""
-    channel = Channel.MAIL if filled.channel == "mail" else Channel.SMS
-    where, typed = ("email", filled.email) if channel is Channel.MAIL else ("phone", filled.phone)
     errors: dict[str, str] = {}
-    if typed.strip():
-        try:
-            contact = Contact.parse(channel, typed)
-        except ContactRefused as refusal:
-            errors[where] = f"errors.{refusal.code}"
-    else:
-        errors[where] = f"errors.{where}_missing"
+    by_mail = filled.channel == "mail"
+    where, typed = ("email", filled.email) if by_mail else ("phone", filled.phone)
+    contact = _contact(Channel.MAIL if by_mail else Channel.SMS, typed, errors, where)
+    second = None if by_mail else _contact(Channel.MAIL, filled.second_email, errors, "second_email")
+    if contact is None and not errors.get(where):
+        errors = {where: f"errors.{where}_missing"} | errors
     address = _address(request)
     body: dict[str, Any] = {
         "shop": shop.id,
         "starts_at": starts_at,
-        "contact": {where: "" if errors else contact.address},
+        "contact": {where: contact.address if contact else ""},
         "customer_ip": address or _NOBODY,
         "name": filled.name.strip() or None,
         "memo": filled.memo.strip() or None,
@@ -182,7 +182,7 @@ def _wish(
         if not errors:
             # What the customer came from helps staff; that it cannot be read is no reason to refuse a booking (B21).
             asked = BookingRequest.model_validate({**body, "item_codes": [], "entry_point": None, "source_url": None})
-    if errors:
+    if errors or contact is None:
         return None, errors
     return (
         bookings.Wish(
@@ -190,6 +190,7 @@ def _wish(
             starts_at=starts_at,
             contact=contact,
             language=language,
+            second_contact=second,
             name=asked.name,
             memo=asked.memo,
             source_url=asked.source_url,
@@ -199,6 +200,17 @@ def _wish(
         ),
         {},
     )
+
+
+def _contact(channel: Channel, typed: str, errors: dict[str, str], field_: str) -> Contact | None:
+    """Return what was typed into a field; None if it is empty or wrong, which `errors` then says."""
+    if not typed.strip():
+        return None
+    try:
+        return Contact.parse(channel, typed)
+    except ContactRefused as refusal:
+        errors[field_] = f"errors.{refusal.code}"
+        return None
 
 
 def _form(

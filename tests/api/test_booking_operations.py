@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from api.resources import BookingRequest
 from models.booking import Released, Status
 from models.job import Name
 from tests.api.calling import OTHER_SLOT, SLOT, TODAY, Caller, at, wish
@@ -14,6 +15,7 @@ from tests.conftest import StoppedTime
 from tests.worker.desk import DEADLINE, MINUTE, MOMENT, NOW, at_once, phone, sqlite_only
 from worker import bookings
 from worker.database import Database
+from worker.recipients import second_contact_of
 
 END_OF_HOLD = NOW + 10 * MINUTE
 NOBODY = UUID(int=404)
@@ -141,6 +143,74 @@ def test_a_contact_that_cannot_be_served_is_refused_with_a_pointer_and_without_a
     assert answer.json()["errors"][0]["pointer"].startswith("/contact")
     assert not any(value in answer.text for value in contact.values() if len(value) > 2)
     assert caller.bookings() == []
+
+
+@sqlite_only
+def test_a_second_contact_is_normalised_and_sealed_with_the_booking(caller: Caller) -> None:
+    booking_id = caller.held(second_contact={"email": "ｈanako@EXAMPLE.jp"})
+
+    with caller.database.snapshot() as session:
+        named = second_contact_of(session, caller.booking(booking_id))
+    assert named == "hanako@example.jp"
+
+
+@sqlite_only
+def test_a_second_contact_that_cannot_be_served_is_refused_with_a_pointer_and_without_an_echo(caller: Caller) -> None:
+    answer = caller.ask(key="k", second_contact={"email": "canary@"})
+    again = caller.ask(key="k", second_contact={"email": "canary@"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "email_invalid")
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/second_contact"]
+    assert "canary" not in answer.text
+    assert again.json() == answer.json()
+    assert caller.bookings() == []
+
+
+@sqlite_only
+@pytest.mark.parametrize(
+    ("contact", "second"),
+    [
+        ({"email": "hanako@example.jp"}, {"email": "taro@example.jp"}),
+        ({"phone": "090-0000-0012"}, {"phone": "090-0000-0013"}),
+        ({"phone": "090-0000-0012"}, {}),
+    ],
+    ids=["beside a mailbox", "another number", "nothing"],
+)
+def test_a_second_contact_is_a_mailbox_beside_a_number(
+    caller: Caller, contact: dict[str, str], second: dict[str, str]
+) -> None:
+    """What is never used is not asked for."""
+    answer = caller.ask(contact=contact, second_contact=second)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert all(fault["pointer"].startswith("/second_contact") for fault in answer.json()["errors"])
+
+
+@sqlite_only
+def test_no_answer_says_that_there_is_a_second_contact(caller: Caller) -> None:
+    answer = caller.ask(second_contact={"email": "canary@example.jp"})
+    booking_id = UUID(answer.json()["id"])
+
+    told = answer.text + caller.get(booking_id).text + caller.post(booking_id, "code", code="000000").text
+
+    assert "canary" not in told
+    assert "second" not in told
+
+
+@sqlite_only
+def test_another_second_contact_under_the_same_key_is_another_request(caller: Caller) -> None:
+    caller.ask(key="k", second_contact={"email": "hanako@example.jp"})
+
+    answer = caller.ask(key="k", second_contact={"email": "taro@example.jp"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_a_request_without_a_second_contact_is_the_one_that_older_versions_knew() -> None:
+    """A request that is repeated after a release must be known by its key."""
+    asked = BookingRequest.model_validate(wish())
+
+    assert "second_contact" not in asked.model_dump(mode="json")
 
 
 @sqlite_only

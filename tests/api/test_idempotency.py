@@ -1,17 +1,25 @@
 """The same request twice: one effect, one answer. Another request under the same key is an error."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
+from threading import Barrier
+from typing import Any
+from uuid import UUID
 
 import pytest
+from httpx2 import Response
 from sqlalchemy import delete, func, select
 
 from models.access import IdempotentRequest
 from models.job import Name
-from tests.api.calling import OTHER_SLOT, Caller, wish
+from models.shop import Shop
+from tests.api.calling import OTHER_SLOT, SLOT, Caller, wish
 from tests.conftest import StoppedTime
 from tests.worker.desk import DEADLINE, MINUTE, at_once, phone, postgresql_only, sqlite_only
+from worker import slots
 from worker.database import Database
+from worker.links import LinkRole, token
 
 
 @pytest.fixture
@@ -215,3 +223,71 @@ def test_an_answer_is_kept_for_a_day_to_the_second(caller: Caller) -> None:
     caller.time.at += timedelta(hours=24)
 
     assert caller.ask(key="k").json() == first.json()
+
+
+# Two that wait for each other
+
+
+def only_one_seat(caller: Caller) -> None:
+    with caller.database.snapshot() as session:
+        rules = dict(session.get_one(Shop, "queens-court").calendar_rules)
+    caller.set_shop("queens-court", calendar_rules=rules | {"seats": 1})
+
+
+def let_both_give_up_their_slots_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let two changes free their own ticks at the same moment, before either takes the other's."""
+    free, met, both = slots.free, set[UUID](), Barrier(2)
+
+    def freed_together(session: Any, booking_id: UUID) -> None:
+        free(session, booking_id)
+        if booking_id not in met:
+            met.add(booking_id)
+            both.wait(timeout=30)
+
+    monkeypatch.setattr(slots, "free", freed_together)
+
+
+def by_the_api(caller: Caller, booking_id: UUID, starts_at: str) -> Response:
+    headers = {"Idempotency-Key": str(booking_id)}
+    return caller.post(booking_id, "change", headers=headers, starts_at=starts_at, expected_revision=1)
+
+
+def by_the_page(caller: Caller, booking_id: UUID, starts_at: str) -> Response:
+    address = f"/b/{token(LinkRole.BOOKING_PAGE, booking_id)}/change"
+    return caller.http.post(address, data={"start": starts_at, "revision": "1"}, follow_redirects=False)
+
+
+@postgresql_only
+@pytest.mark.parametrize("change", [by_the_api, by_the_page])
+def test_two_who_swap_their_only_slots_at_once_are_both_answered(
+    caller: Caller,
+    change: Callable[[Caller, UUID, str], Response],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    only_one_seat(caller)
+    one, other = caller.booked(), caller.booked(contact={"phone": phone(13)}, starts_at=OTHER_SLOT)
+    let_both_give_up_their_slots_first(monkeypatch)
+    caplog.set_level("INFO", logger="worker.database")
+
+    answers = at_once(lambda: change(caller, one, OTHER_SLOT), lambda: change(caller, other, SLOT))
+
+    taken_back = [line.__dict__["code"] for line in caplog.records if "begins anew" in line.message]
+    assert set(taken_back) == {"40P01"}, "there was a deadlock"
+    assert [answer.status_code for answer in answers] == [409, 409], "each slot is the other's"
+    assert {claim.booking_id for claim in caller.claims()} == {one, other}
+
+
+@postgresql_only
+def test_what_was_taken_back_and_begun_anew_is_kept_under_its_key_once(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_one_seat(caller)
+    one, other = caller.booked(), caller.booked(contact={"phone": phone(13)}, starts_at=OTHER_SLOT)
+    let_both_give_up_their_slots_first(monkeypatch)
+
+    first = at_once(lambda: by_the_api(caller, one, OTHER_SLOT), lambda: by_the_api(caller, other, SLOT))
+    again = [by_the_api(caller, one, OTHER_SLOT), by_the_api(caller, other, SLOT)]
+
+    assert [answer.headers.get("Idempotent-Replayed") for answer in again] == ["true", "true"]
+    assert [answer.json() for answer in again] == [answer.json() for answer in first]

@@ -21,6 +21,7 @@ from models.shop import Shop
 from worker import bookings, codes, links
 from worker.database import Database
 from worker.links import LinkRole, token
+from worker.recipients import second_contact_of
 
 # The clock stands at Monday 2030-06-03 10:00 in Tokyo.
 WEDNESDAY = "2030-06-05T05:00:00Z"
@@ -252,6 +253,36 @@ def test_a_mail_address_does_too(browser: TestClient, seeded: Database) -> None:
     assert "H***@example.jp" in browser.get(answer.headers["location"]).text
 
 
+def test_a_mailbox_in_reserve_may_stand_beside_the_number(browser: TestClient, seeded: Database) -> None:
+    answer = hold(browser, second_email=" hanako@EXAMPLE.jp ")
+
+    with seeded.snapshot() as session:
+        booking = session.get_one(Booking, booking_id(answer.headers["location"]))
+        assert second_contact_of(session, booking) == "hanako@example.jp"
+
+
+def test_the_form_says_what_the_mailbox_in_reserve_is_used_for_before_it_is_sent(browser: TestClient) -> None:
+    """B37."""
+    page = browser.get("/s/vicky/book", params={"start": WEDNESDAY, "lang": "en"}).text
+
+    form = page[page.index('name="phone"') : page.index('<button type="submit"')]
+    assert "Used only if an SMS cannot bring you your links. Your code never goes there." in form
+
+
+def test_whoever_chose_mail_has_no_mailbox_in_reserve(browser: TestClient, seeded: Database) -> None:
+    answer = hold(browser, channel="mail", email="hanako@example.jp", second_email="left from before")
+
+    assert booking_at(seeded, booking_id(answer.headers["location"])).sealed_second_contact is None
+
+
+def test_what_is_wrong_is_kept_in_its_own_field(browser: TestClient) -> None:
+    answer = hold(browser, query="?lang=en", phone="12", second_email="nobody")
+
+    assert answer.status_code == 422
+    assert re.findall(r'<li><a href="#([a-z_]+)">', answer.text) == ["phone", "second_email"]
+    assert 'value="nobody"' in answer.text
+
+
 def test_the_form_sent_twice_makes_one_booking_and_owes_one_code(browser: TestClient, seeded: Database) -> None:
     first, second = hold(browser), hold(browser)
 
@@ -269,6 +300,7 @@ def test_the_form_sent_twice_makes_one_booking_and_owes_one_code(browser: TestCl
         ({"channel": "sms", "phone": "+33 6 00 00 00 00"}, "phone", "this country"),
         ({"channel": "mail", "email": "nobody"}, "email", "not a valid e-mail"),
         ({"channel": "mail", "email": ""}, "email", "Enter your e-mail"),
+        ({"phone": PHONE, "second_email": "nobody"}, "second_email", "not a valid e-mail"),
         ({"phone": PHONE, "name": "x" * 101}, "name", "at most 100"),
         ({"phone": PHONE, "memo": "x" * 1001}, "memo", "at most 1,000"),
         ({"phone": PHONE, "memo": "a\x00b"}, "memo", "at most 1,000"),

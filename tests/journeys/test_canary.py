@@ -25,10 +25,19 @@ pytestmark = pytest.mark.timeout(300)
 SHOP = "queens-court"
 PHONE = "+819000005731"
 MAIL = "canary.5731@mail.example.jp"
+SECOND = "reserve.5732@mail.example.jp"
 NAME = "鳴鳥カナリヤ"
 MEMO = "memo-of-a-canary 黄色い羽"
 SOURCE = "https://shop.example.com/items/of-a-canary"
-PERSONAL = {"phone": PHONE, "mail": MAIL, "name": NAME, "memo": MEMO, "source": SOURCE, "address": "203.0.113.57"}
+PERSONAL = {
+    "phone": PHONE,
+    "mail": MAIL,
+    "second contact": SECOND,
+    "name": NAME,
+    "memo": MEMO,
+    "source": SOURCE,
+    "address": "203.0.113.57",
+}
 
 # What holds digits by nature and is no code: ids, digests, instants.
 INNOCENT = re.compile(
@@ -124,6 +133,8 @@ def places(
 def _held(running: Any, slot: str, **contact: str) -> dict[str, Any]:
     wish = running.wish(SHOP, slot, **contact)
     wish |= {"name": NAME, "memo": MEMO, "source_url": SOURCE, "customer_ip": PERSONAL["address"], "language": "ja"}
+    if "phone" in contact:
+        wish["second_contact"] = {"email": SECOND}
     answer = running.ask("/v1/bookings", wish)
     assert answer.status_code == 201, answer.text
     booking: dict[str, Any] = answer.json()
@@ -135,10 +146,13 @@ def _make_mistakes(running: Any, slot: str) -> None:
     wish = running.wish(SHOP, slot, phone=f"{PHONE}x") | {"memo": MEMO, "name": NAME * 100}
     assert running.ask("/v1/bookings", wish).status_code == 422
     assert running.ask("/v1/bookings", {"shop": SHOP, PHONE: MAIL}).status_code == 422
+    for second in ({"email": f"{SECOND}@"}, {"mail": SECOND}):
+        wish = running.wish(SHOP, slot, phone=PHONE) | {"second_contact": second}
+        assert running.ask("/v1/bookings", wish).status_code == 422
     assert running.ask(f"/v1/bookings/{quote(PHONE)}/code", {"code": "000000"}).status_code == 422
     assert running.ask(f"/nowhere/{MAIL}?phone={quote(PHONE)}").status_code == 404
     requests.post(f"{running.api}/v1/bookings", data=f"{{{PHONE}".encode(), timeout=30)
-    form = {"starts_at": slot, "channel": "sms", "phone": PHONE, "email": MAIL, "name": NAME}
+    form = {"start": slot, "channel": "sms", "phone": PHONE, "email": MAIL, "second_email": SECOND, "name": NAME}
     requests.post(f"{running.api}/s/{SHOP}/book", data=form | {"phone": "x" + PHONE}, timeout=30)
 
 

@@ -72,6 +72,24 @@ def test_twenty_starts_without_an_end_park_it() -> None:
     assert it.parked_at == NOW
 
 
+@pytest.mark.parametrize(
+    ("late", "rings", "is_rung"),
+    [
+        (timedelta(hours=2), 1, True),
+        (timedelta(minutes=59), 1_000, True),
+        (timedelta(hours=1), 239, True),
+        (timedelta(hours=1), 240, False),
+    ],
+    ids=["everything was down", "the broker was down", "not quite an hour", "an hour"],
+)
+def test_a_name_that_is_unknown_is_rung_for_an_hour(late: timedelta, rings: int, is_rung: bool) -> None:
+    it = job(rings=rings, due_at=NOW)
+
+    rung = it.ring_unknown(lease=timedelta(seconds=15), now=NOW + late)
+
+    assert (rung, it.parked_at is None) == (is_rung, is_rung)
+
+
 def test_a_person_may_give_it_a_clean_start() -> None:
     it = job(failures=10, starts=7, parked_at=NOW)
     later = NOW + timedelta(hours=1)

@@ -33,7 +33,7 @@ from models.message import (
 NOW = datetime(2025, 11, 20, 3, tzinfo=UTC)
 EXPIRES = NOW + timedelta(minutes=10)
 MOMENT = timedelta(microseconds=1)
-FACTS = [State.SENT, State.DELIVERED, State.UNDELIVERED, State.FAILED]
+FACTS = [State.SENT, State.DELIVERED, State.UNDELIVERED, State.FAILED, State.EXPIRED]
 ANSWERS = [Accepted("SM1"), Refused("21211"), TryLater("429"), Unknown("no_answer")]
 OF_A_REVISION = {
     Kind.BOOKING_CONFIRMED,

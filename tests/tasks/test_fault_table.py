@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,6 +28,7 @@ from tests.tasks.conftest import Workshop
 from tests.worker.desk import NOW, SLOT, phone, sqlite_only
 from worker import jobs, receipts, slots
 from worker.clock import system_now
+from worker.customers import Contact
 from worker.messages import tell_customer
 from worker.settings import settings
 from worker.vendors import ReceiptFact, sendgrid, twilio
@@ -40,8 +41,46 @@ SECONDS = {"accept_then_slow": 3, "slow_then_accept": 3, "receipts_late": 0.3, "
 NOBODY_HEARS_OF_IT = {"accept_then_drop"}
 KINDS_OF_MESSAGE = (Kind.BOOKING_CONFIRMED, Kind.BOOKING_REMINDER_DAY)
 """One whose unknown outcome a person decides, and one that is sent at most once."""
-FAULTS = [(name, channel) for name in (*(kind.name for kind in KINDS), AWAY) for channel in Channel]
-ALSO = [(name, kind) for name, kind in [("refuse_500", KINDS_OF_MESSAGE[1]), ("accept_then_drop", KINDS_OF_MESSAGE[1])]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fault, and what it befalls.
+
+    Attributes:
+        besides: what is particular to it, as the table shows it.
+        times: how many calls meet the fault.
+        second: whether the customer has named a second contact.
+        valid: how long the message helps.
+    """
+
+    fault: str
+    channel: Channel
+    kind: Kind = KINDS_OF_MESSAGE[0]
+    besides: str = ""
+    times: int = 1
+    second: bool = False
+    valid: timedelta | None = None
+
+
+CASES = (
+    *(
+        Case(name, channel)
+        for name in (*(kind.name for kind in KINDS), AWAY)
+        for channel in Channel
+        if name == AWAY or channel.value in BY_NAME[name].channels
+    ),
+    *(
+        Case(name, channel, KINDS_OF_MESSAGE[1], "a reminder")
+        for name in ("refuse_500", "accept_then_drop")
+        for channel in Channel
+    ),
+    Case("undelivered_30003", Channel.SMS, KINDS_OF_MESSAGE[1], "a reminder"),
+    Case("undelivered_30003", Channel.SMS, besides="twice", times=2),
+    Case("undelivered_30007", Channel.SMS, besides="with a second contact", second=True),
+    Case("undelivered_30008", Channel.SMS, besides="with a second contact", second=True),
+    Case("queue_for", Channel.SMS, besides="of a message that helps for a second", valid=timedelta(seconds=1.2)),
+)
 
 INTRODUCTION = """# What each fault of a vendor leads to
 
@@ -51,7 +90,7 @@ more was owed; then counted in the sandbox's ledger. A test writes this table an
 
 The message is a booking's confirmation, whose unknown outcome a person decides; a row that says otherwise is for a
 reminder, which is sent at most once. "The shop was told" means a notice that the customer cannot be reached; "an alarm"
-is an error in the log.
+is an error in the log. Deliveries are all that reached the customer, by whatever message.
 
 | Fault | By | What the vendor does | What we concluded | What was done | Deliveries |
 |---|---|---|---|---|---|
@@ -69,7 +108,10 @@ class Row:
     state: State
     because: str | None
     done: tuple[str, ...]
+    later: tuple[str, ...]
+    own_deliveries: int
     deliveries: int
+    besides: str
 
     @property
     def line(self) -> str:
@@ -77,9 +119,9 @@ class Row:
         says = "Refuses connections for a while" if self.fault == AWAY else BY_NAME[self.fault].says
         because = f" (`{self.because}`)" if self.because else ""
         concluded = ", then ".join(self.answers)
-        done = "; ".join((*self.done, f"ended as {self.state}{because}"))
-        of_reminder = "" if self.kind is KINDS_OF_MESSAGE[0] else " (a reminder)"
-        return f"| `{self.fault}`{of_reminder} | {self.channel} | {says} | {concluded} | {done} | {self.deliveries} |"
+        done = "; ".join((*self.done, f"ended as {self.state}{because}", *self.later))
+        besides = f" ({self.besides})" if self.besides else ""
+        return f"| `{self.fault}`{besides} | {self.channel} | {says} | {concluded} | {done} | {self.deliveries} |"
 
 
 @dataclass(frozen=True)
@@ -90,19 +132,20 @@ class Theatre:
     receiver: Receiver
     log: pytest.LogCaptureFixture
 
-    def play(self, fault: str, channel: Channel, kind: Kind, place: int) -> Row:
+    def play(self, case: Case, place: int) -> Row:
         """Owe one message, let the fault befall it, and work until nothing more is owed."""
         self._start_anew()
-        to = phone(1000 + place) if channel is Channel.SMS else f"fault{place}@example.jp"
-        self._let_happen(fault, channel, to)
-        message_id = self._owe(channel, kind, place, to)
+        to = phone(1000 + place) if case.channel is Channel.SMS else f"fault{place}@example.jp"
+        self._let_happen(case, to)
+        message_id = self._owe(case, place, to)
         read: set[bytes] = set()
         for _ in range(60):
             self._do(message_id)
-            self._hear(message_id, fault, read)
+            for each in self._all_of(message_id):
+                self._hear(each.id, case.fault, read)
             if not self._wait_for_what_is_next(message_id):
-                return self._row(fault, channel, message_id, was_reported=bool(read))
-        raise AssertionError(f"{fault} by {channel} does not come to an end")
+                return self._row(case, message_id, was_reported=bool(read))
+        raise AssertionError(f"{case} does not come to an end")
 
     def _start_anew(self) -> None:
         # The vendor lives in the present, and is asked what it made since the call.
@@ -112,23 +155,26 @@ class Theatre:
             session.execute(delete(Carrier))
             session.execute(delete(Job))
 
-    def _let_happen(self, fault: str, channel: Channel, to: str) -> None:
-        if fault == AWAY:
+    def _let_happen(self, case: Case, to: str) -> None:
+        if case.fault == AWAY:
             self.floor.carrier.post("/_away", {"seconds": 0.5})
             until(lambda: not self.floor.carrier._is_up())
             return
-        act: dict[str, Any] = {"kind": fault}
-        if fault in SECONDS:
-            act["seconds"] = SECONDS[fault]
-        self.floor.carrier.script(act, channel=channel.value, to=to)
+        act: dict[str, Any] = {"kind": case.fault}
+        if case.fault in SECONDS:
+            act["seconds"] = 60 if case.valid else SECONDS[case.fault]
+        self.floor.carrier.script(act, times=case.times, channel=case.channel.value, to=to)
 
-    def _owe(self, channel: Channel, kind: Kind, place: int, to: str) -> UUID:
-        who: dict[str, Any] = {"number": 1000 + place} if channel is Channel.SMS else {"email": to}
+    def _owe(self, case: Case, place: int, to: str) -> UUID:
+        who: dict[str, Any] = {"number": 1000 + place} if case.channel is Channel.SMS else {"email": to}
+        if case.second:
+            who["second_contact"] = Contact(Channel.MAIL, f"second{place}@example.jp")
         booking_id = self.floor.confirm(NOW, **who)
         with self.floor.locked(booking_id) as (session, booking):
             slots.free(session, booking_id)
             session.execute(delete(Job))
-            assert tell_customer(session, booking, kind, now=self.floor.time.at, expires_at=SLOT)
+            expires_at = self.floor.time.at + case.valid if case.valid else SLOT
+            assert tell_customer(session, booking, case.kind, now=self.floor.time.at, expires_at=expires_at)
             return session.scalars(select(Message.id).where(Message.booking_id == booking_id)).one()
 
     def _do(self, message_id: UUID) -> None:
@@ -169,25 +215,30 @@ class Theatre:
         if owed:
             self.floor.time.move_to(max(self.floor.time.at, min(owed)))
             return True
-        message = self._message(message_id)
-        if message.next_poll_at is None or message.state is not State.SENT:
+        unreported = [each.next_poll_at for each in self._all_of(message_id) if each.state is State.SENT]
+        if not unreported or unreported[0] is None:
             return False
-        self.floor.time.move_to(message.next_poll_at)
+        self.floor.time.move_to(unreported[0])
         poll_unreported()
         return True
 
     def _jobs(self, message_id: UUID) -> list[Job]:
-        return [job for job in self.floor.jobs() if job.args.get("message_id") == str(message_id)]
+        ids = {str(message.id) for message in self._all_of(message_id)}
+        return [job for job in self.floor.jobs() if job.args.get("message_id") in ids]
 
-    def _message(self, message_id: UUID) -> Message:
+    def _all_of(self, message_id: UUID) -> Sequence[Message]:
+        """Return the message, and what was said to its customer after it about the same booking."""
+        booking = select(Message.booking_id).where(Message.id == message_id).scalar_subquery()
+        query = select(Message).where(Message.booking_id == booking, Message.customer_id.is_not(None))
         with self.floor.database.snapshot() as session:
-            return session.get_one(Message, message_id)
+            return session.scalars(query.order_by(Message.created_at, Message.id)).all()
 
     def _alarms(self) -> Sequence[str]:
         return ["an alarm was raised"] if any(line.levelno >= logging.ERROR for line in self.log.records) else []
 
-    def _row(self, fault: str, channel: Channel, message_id: UUID, *, was_reported: bool) -> Row:
-        message = self._message(message_id)
+    def _row(self, case: Case, message_id: UUID, *, was_reported: bool) -> Row:
+        message, *later = self._all_of(message_id)
+        delivered = self.floor.carrier.counts("message")
         with self.floor.database.snapshot() as session:
             attempts = session.scalars(
                 select(Attempt).where(Attempt.message_id == message_id).order_by(Attempt.started_at, Attempt.id)
@@ -202,8 +253,8 @@ class Theatre:
             ).all()
         assert len(told) <= 1
         return Row(
-            fault=fault,
-            channel=channel.value,
+            fault=case.fault,
+            channel=case.channel.value,
             kind=message.kind,
             answers=tuple(f"{each.answer} (`{each.code}`)" if each.code else str(each.answer) for each in attempts),
             state=message.state,
@@ -212,7 +263,10 @@ class Theatre:
                 *_done(message, attempts, silenced, told_shop=bool(told), was_reported=was_reported),
                 *self._alarms(),
             ),
-            deliveries=self.floor.carrier.counts("message").get(str(message_id), 0),
+            later=tuple(_later(message, each) for each in later),
+            own_deliveries=delivered.get(str(message_id), 0),
+            deliveries=sum(delivered.get(str(each.id), 0) for each in (message, *later)),
+            besides=case.besides,
         )
 
 
@@ -234,6 +288,12 @@ def _done(
         yield "a person decides"
 
 
+def _later(first: Message, message: Message) -> str:
+    how = "said once more after a pause" if message.channel is first.channel else "said by mail to the second contact"
+    because = f" (`{message.because}`)" if message.because else ""
+    return f"{how}, in a message of its own, which ended as {message.state}{because}"
+
+
 def facts_of(receiver: Receiver, post: Posted) -> list[ReceiptFact]:
     """Read one of the vendors' posts as the API does, signature and all."""
     if not post.path.startswith(twilio.RECEIPTS_PATH):
@@ -250,16 +310,7 @@ def facts_of(receiver: Receiver, post: Posted) -> list[ReceiptFact]:
 
 def played(theatre: Theatre) -> list[Row]:
     """Play all of them."""
-    rows = []
-    cases = [
-        (name, channel, KINDS_OF_MESSAGE[0])
-        for name, channel in FAULTS
-        if name == AWAY or channel.value in BY_NAME[name].channels
-    ]
-    cases += [(name, channel, kind) for name, kind in ALSO for channel in Channel]
-    for place, (name, channel, kind) in enumerate(cases):
-        rows.append(theatre.play(name, channel, kind, place))
-    return rows
+    return [theatre.play(case, place) for place, case in enumerate(CASES)]
 
 
 _seen: list[Row] = []
@@ -279,7 +330,7 @@ def rows(
 
 def somebody_knows(row: Row) -> bool:
     """Whether a customer who got nothing is known to have got nothing, or is on a person's list."""
-    return row.state in {State.FAILED, State.UNDELIVERED, State.UNKNOWN}
+    return row.state in {State.FAILED, State.UNDELIVERED, State.EXPIRED, State.UNKNOWN}
 
 
 pytestmark = sqlite_only
@@ -304,7 +355,7 @@ def test_whoever_gets_nothing_of_what_a_person_decides_leaves_the_shop_or_an_ope
 
 
 def test_what_was_delivered_is_not_called_failed(rows: list[Row]) -> None:
-    assert [row for row in rows if row.deliveries and row.state in {State.FAILED, State.UNDELIVERED}] == []
+    assert [row for row in rows if row.own_deliveries and row.state in {State.FAILED, State.UNDELIVERED}] == []
 
 
 def test_after_an_unknown_answer_nobody_is_called_again(rows: list[Row]) -> None:

@@ -117,7 +117,7 @@ def test_the_vendors_list_settles_it_where_no_report_comes(shop_floor: Workshop)
 
 
 def test_what_the_list_calls_undelivered_is_told_to_the_shop(shop_floor: Workshop) -> None:
-    message_id = lose(shop_floor, play=["accept_then_cut", "undelivered_30003", "receipts_lost"])
+    message_id = lose(shop_floor, play=["accept_then_cut", "undelivered_30008", "receipts_lost"])
     until(lambda: shop_floor.carrier.sent(undelivered="true")[0]["status"] == "undelivered")
 
     look(shop_floor)
@@ -146,6 +146,29 @@ def test_with_two_to_choose_from_nobody_guesses(shop_floor: Workshop) -> None:
 
     assert [row(shop_floor, message_id).state for message_id in lost] == [State.UNKNOWN] * 2
     assert [job.args["look"] for job in shop_floor.jobs(Name.SETTLE_MESSAGE)] == [1, 1]
+
+
+def test_with_two_to_whom_it_may_belong_nobody_guesses(shop_floor: Workshop) -> None:
+    not_taken = lose(shop_floor, play="junk_200", part="not taken")
+    taken = lose(shop_floor, play=["accept_then_cut", "receipts_lost"], part="taken")
+    arrived(shop_floor, taken)
+
+    look(shop_floor)
+
+    assert [row(shop_floor, message_id).state for message_id in (not_taken, taken)] == [State.UNKNOWN] * 2
+    assert [job.args["look"] for job in shop_floor.jobs(Name.SETTLE_MESSAGE)] == [1, 1]
+
+
+def test_what_two_may_own_is_the_ones_that_a_report_names(shop_floor: Workshop, receiver: Receiver) -> None:
+    taken = lose(shop_floor, play="accept_then_cut", part="taken")
+    lost = lose(shop_floor, play="junk_200", part="not taken")
+    until(lambda: len(receiver.about(str(taken))) >= 2)
+
+    learn(shop_floor, receiver, taken)
+    look(shop_floor)
+
+    assert [row(shop_floor, message_id).state for message_id in (taken, lost)] == [State.DELIVERED, State.UNKNOWN]
+    assert shop_floor.jobs(Name.SETTLE_MESSAGE) == []
 
 
 def test_a_vendor_that_cannot_be_asked_is_asked_again_later(shop_floor: Workshop) -> None:
@@ -222,6 +245,21 @@ def test_a_message_without_a_report_is_asked_after(shop_floor: Workshop) -> None
     shop_floor.perform(Name.POLL_MESSAGE)
 
     assert row(shop_floor, message_id).state is State.DELIVERED
+
+
+def test_a_number_that_proves_dead_when_its_message_is_asked_after_is_silenced(shop_floor: Workshop) -> None:
+    shop_floor.carrier.script(["undelivered_30005", "receipts_lost"], channel="sms")
+    message_id = owe(shop_floor)
+    deliver(shop_floor)
+    until(lambda: shop_floor.carrier.sent(undelivered="true")[0]["status"] == "undelivered")
+
+    shop_floor.time.advance(seconds=POLL_AFTER.total_seconds())
+    poll_unreported()
+    shop_floor.perform(Name.POLL_MESSAGE)
+
+    with shop_floor.database.snapshot() as session:
+        assert suppressions.silenced(session, Channel.SMS, phone(12), now=shop_floor.time.at) is not None
+    assert row(shop_floor, message_id).state is State.UNDELIVERED
 
 
 def test_nobody_asks_before_a_report_may_have_come(shop_floor: Workshop) -> None:

@@ -595,6 +595,7 @@ def test_every_move_of_a_booking_is_told(tower: Tower) -> None:
     [
         (MessageState.DELIVERED, "message.delivered"),
         (MessageState.UNDELIVERED, "message.undelivered"),
+        (MessageState.EXPIRED, "message.undelivered"),
         (MessageState.FAILED, "message.failed"),
         (MessageState.UNKNOWN, "message.unknown"),
     ],

@@ -1,16 +1,21 @@
 """Transactions: all or nothing, one writer at a time on SQLite, and what waits for a commit never runs without one."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
+from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+from sqlalchemy.orm import Session
 
 from models.base import database_time
 from models.booking import SlotClaim
 from models.clock import ClockOffset
+from models.job import QueueMark
+from models.shop import Shop
 from tests.worker.desk import SLOT, at_once, postgresql_only, sqlite_only
 from worker.chance import new_id
 from worker.clock import system_now
@@ -152,3 +157,69 @@ def test_postgresql_gives_up_a_lock_rather_than_wait_for_ever(database: Database
         waits = [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("lock_timeout", "statement_timeout")]
 
     assert waits == ["10s", "30s"]
+
+
+# Begun anew
+
+
+def two_rows(database: Database) -> None:
+    with database.transaction() as session:
+        session.execute(insert(QueueMark), [{"queue": "one"}, {"queue": "other"}])
+
+
+def locks_both(first: str, second: str, *, together: Barrier, times: list[str]) -> Any:
+    """Return what locks one row and then the other, the first time together with whoever does it the other way."""
+
+    def act(session: Session) -> str:
+        times.append(first)
+        after_commit(session, lambda: times.append("committed"))
+        session.get_one(QueueMark, first, with_for_update=True).sent_at = system_now()
+        with suppress(BrokenBarrierError):
+            if times.count(first) == 1:
+                together.wait(timeout=30)
+        session.get_one(QueueMark, second, with_for_update=True).sent_at = system_now()
+        return first
+
+    return act
+
+
+@postgresql_only
+def test_of_two_that_wait_for_each_other_one_goes_on_and_the_other_begins_anew(database: Database) -> None:
+    two_rows(database)
+    together, times = Barrier(2), list[str]()
+    forwards = locks_both("one", "other", together=together, times=times)
+    backwards = locks_both("other", "one", together=together, times=times)
+
+    results = at_once(lambda: database.transact(forwards), lambda: database.transact(backwards))
+
+    assert results == ["one", "other"]
+    assert times.count("one") + times.count("other") == 3
+    assert times.count("committed") == 2, "what was taken back runs nothing that waited for its commit"
+
+
+@postgresql_only
+@pytest.mark.parametrize("state", ["40P01", "40001"])
+def test_nothing_is_begun_anew_without_end(database: Database, state: str) -> None:
+    times: list[str] = []
+
+    def taken_back(session: Session) -> None:
+        times.append(state)
+        session.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{state}'; END $$"))
+
+    with pytest.raises(DBAPIError):
+        database.transact(taken_back)
+
+    assert len(times) == 3
+
+
+def test_what_is_wrong_by_itself_is_not_tried_again(seeded: Database) -> None:
+    times: list[int] = []
+
+    def wrong(session: Session) -> None:
+        times.append(1)
+        session.execute(insert(Shop).values(id="fred"))
+
+    with pytest.raises(IntegrityError):
+        seeded.transact(wrong)
+
+    assert times == [1]

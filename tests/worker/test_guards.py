@@ -18,6 +18,7 @@ from worker import guards
 from worker.customers import Contact
 from worker.database import Database
 from worker.guards import Asker
+from worker.settings import settings
 
 ROOT = Path(__file__).parents[2]
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -248,6 +249,29 @@ def test_a_blocked_prefix_is_free_again_after_twelve_hours(database: Database) -
 
     assert refused(database, asker(prefix="prefix"), at=NOW + timedelta(hours=12) - MOMENT) is not None
     assert refused(database, asker(prefix="prefix"), at=NOW + timedelta(hours=12)) is None
+
+
+def test_a_prefix_that_a_vendor_takes_for_fraud_is_blocked_at_once(
+    database: Database, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("TEST_NUMBERS", "")
+    settings.cache_clear()
+    with database.transaction() as session:
+        guards.block_prefix(session, Contact(Channel.SMS, phone(12)), now=NOW)
+
+    alike = Asker.of(Contact(Channel.SMS, phone(9012)), network=None, caller="pages")
+    elsewhere = Asker.of(Contact(Channel.SMS, phone(12).replace("+8190", "+8180")), network=None, caller="pages")
+    assert refused(database, alike, at=NOW + 12 * HOUR - MOMENT) is not None
+    assert refused(database, elsewhere) is None
+    assert refused(database, alike, at=NOW + 12 * HOUR) is None
+
+
+@pytest.mark.parametrize("contact", [Contact(Channel.SMS, phone(12)), Contact(Channel.MAIL, "hanako@example.jp")])
+def test_what_has_no_prefix_blocks_none(database: Database, contact: Contact) -> None:
+    with database.transaction() as session:
+        guards.block_prefix(session, contact, now=NOW)
+
+    assert refused(database, Asker.of(contact, network=None, caller="pages")) is None
 
 
 def test_who_is_blocked_cannot_tell_it_from_a_cap(database: Database) -> None:

@@ -1,16 +1,16 @@
 """Owing messages: each once, with the job that delivers it, and voided when the booking moves on."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from models.job import Name, Queue
-from models.message import Kind, State
+from models.message import Kind, Message, State
 from models.shop import Shop
-from tests.worker.desk import NOW, SLOT, Desk, at_once, sqlite_only
+from tests.worker.desk import MOMENT, NOW, SLOT, Desk, at_once, sqlite_only
 from worker.database import Database
-from worker.messages import tell_customer, tell_shop, void_unsent
+from worker.messages import AGAIN_AFTER, say_again, tell_customer, tell_shop, void_unsent
 
 
 @pytest.fixture
@@ -162,3 +162,77 @@ def test_the_messages_of_other_bookings_are_left_alone(desk: Desk) -> None:
         one: State.VOIDED,
         other: State.QUEUED,
     }
+
+
+# Once more
+
+
+def told_again(desk: Desk, *kinds: Kind, now: datetime = NOW) -> list[bool]:
+    """Say again what was said of each kind, and what that wrote."""
+    said = []
+    for message in desk.messages(*kinds):
+        with desk.database.transaction() as session:
+            said.append(say_again(session, session.get_one(Message, message.id), now=now))
+    return said
+
+
+@sqlite_only
+def test_what_did_not_arrive_is_said_once_more_after_a_pause_as_a_message_of_its_own(desk: Desk) -> None:
+    tell(desk, desk.confirm())
+
+    assert told_again(desk, Kind.BOOKING_CONFIRMED) == [True]
+
+    first, second = desk.messages(Kind.BOOKING_CONFIRMED)
+    assert first.id != second.id
+    assert (second.state, second.channel, second.revision, second.expires_at) == (
+        State.QUEUED,
+        first.channel,
+        first.revision,
+        first.expires_at,
+    )
+    due = {job.args["message_id"]: job.due_at for job in desk.jobs(Name.DELIVER_MESSAGE)}
+    assert due[str(second.id)] == NOW + AGAIN_AFTER
+
+
+@sqlite_only
+def test_it_is_not_said_a_third_time(desk: Desk) -> None:
+    tell(desk, desk.confirm())
+    told_again(desk, Kind.BOOKING_CONFIRMED)
+
+    assert told_again(desk, Kind.BOOKING_CONFIRMED) == [True, False], "the first was said again, which is known"
+    assert len(desk.messages(Kind.BOOKING_CONFIRMED)) == 2
+
+
+def test_what_is_said_again_by_eight_at_once_is_said_once(desk: Desk) -> None:
+    tell(desk, desk.confirm())
+
+    at_once(*[lambda: told_again(desk, Kind.BOOKING_CONFIRMED)] * 8)
+
+    assert len(desk.messages(Kind.BOOKING_CONFIRMED)) == 2
+
+
+@sqlite_only
+@pytest.mark.parametrize("kind", [Kind.BOOKING_REMINDER_EVE, Kind.BOOKING_REMINDER_DAY, Kind.BOOKING_CODE])
+def test_a_reminder_is_sent_at_most_once_and_a_code_is_asked_for(desk: Desk, kind: Kind) -> None:
+    tell(desk, desk.confirm(), kind)
+
+    assert told_again(desk, kind) == [False]
+
+
+@sqlite_only
+def test_what_would_come_too_late_is_not_said_again(desk: Desk) -> None:
+    tell(desk, desk.confirm())
+
+    assert told_again(desk, Kind.BOOKING_CONFIRMED, now=SLOT - AGAIN_AFTER) == [False]
+    assert told_again(desk, Kind.BOOKING_CONFIRMED, now=SLOT - AGAIN_AFTER - MOMENT) == [True]
+
+
+@sqlite_only
+def test_what_is_to_be_said_again_is_voided_when_the_booking_moves_on(desk: Desk) -> None:
+    booking_id = desk.confirm()
+    tell(desk, booking_id)
+    told_again(desk, Kind.BOOKING_CONFIRMED)
+
+    desk.change(booking_id)
+
+    assert desk.states(Kind.BOOKING_CONFIRMED) == [State.VOIDED] * 2

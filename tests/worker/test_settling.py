@@ -1,17 +1,24 @@
 """What becomes of messages after the call: which codes silence, who is told, and what is asked when."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from models.customer import Channel
+from models.errors import TooManyRequests
 from models.job import Name
 from models.message import Accepted, Answer, Attempt, Kind, Message, State, Unknown
 from tests.worker.desk import NOW, SLOT, Desk, phone, sqlite_only
-from worker import settling, suppressions
+from worker import guards, settling, suppressions
+from worker.customers import Contact
 from worker.database import Database
+from worker.guards import Asker
 from worker.messages import tell_customer
+from worker.settings import settings
+
+SECOND = Contact(Channel.MAIL, "hanako@example.jp")
 
 
 @pytest.fixture
@@ -123,62 +130,6 @@ def test_what_is_unknown_is_counted(desk: Desk) -> None:
 # What silences
 
 
-@pytest.mark.parametrize(
-    ("code", "status", "reason"),
-    [
-        ("21610", "", "stop"),
-        ("21211", "", "invalid"),
-        ("21614", "", "not_mobile"),
-        ("21635", "", "not_mobile"),
-        ("30005", "undelivered", "unreachable"),
-        ("30006", "undelivered", "unreachable"),
-        ("bounce", "bounce", "bounced"),
-        ("bounce:5.1.1", "bounce", "bounced"),
-        (None, "spamreport", "spam_report"),
-        (None, "unsubscribe", "unsubscribed"),
-        ("bounced_address", "dropped", "bounced"),
-        ("spam_reporting_address", "dropped", "spam_report"),
-    ],
-)
-def test_a_dead_or_unwilling_address_is_silenced(code: str | None, status: str, reason: str) -> None:
-    assert settling.reason_of(code, status) == reason
-
-
-@pytest.mark.parametrize(
-    ("code", "status"),
-    [
-        ("30003", "undelivered"),
-        ("30004", "undelivered"),
-        ("30007", "undelivered"),
-        ("30008", "undelivered"),
-        ("bounce:4.2.2", "bounce"),
-        ("blocked", "bounce"),
-        ("blocked:5.7.1", "bounce"),
-        ("21408", ""),
-        ("20003", ""),
-        (None, "delivered"),
-        (None, "open"),
-        ("a code of the future", ""),
-    ],
-    ids=[
-        "a handset that is off",
-        "blocked",
-        "filtered: the text's fault",
-        "unknown",
-        "a mailbox that is full",
-        "a block",
-        "a block that calls itself permanent",
-        "our account's permissions",
-        "our credentials",
-        "delivered",
-        "opened",
-        "a code nobody knows",
-    ],
-)
-def test_what_may_pass_or_is_our_own_fault_silences_nobody(code: str | None, status: str) -> None:
-    assert settling.reason_of(code, status) is None
-
-
 @sqlite_only
 def test_an_address_that_is_silenced_is_told_to_the_shop_once(desk: Desk) -> None:
     message_id = owe(desk, state=State.FAILED)
@@ -223,3 +174,159 @@ def test_a_notice_to_the_shop_that_does_not_arrive_makes_no_further_notice(desk:
     cannot_be_reached(desk, notice.id)
 
     assert len(desk.messages(Kind.SHOP_CUSTOMER_UNREACHABLE)) == 1
+
+
+# Why it did not arrive
+
+
+def fails(desk: Desk, message_id: UUID, code: str | None) -> None:
+    with desk.database.transaction() as session:
+        settling.did_not_arrive(session, session.get_one(Message, message_id), code, now=NOW)
+
+
+def alarms(caplog: pytest.LogCaptureFixture) -> list[tuple[Any, Any]]:
+    """Return the code of each alarm, and the message it is about."""
+    lines = [line.__dict__ for line in caplog.records if line.levelname == "ERROR"]
+    return [(line["code"], line["message_id"]) for line in lines]
+
+
+def what_follows(desk: Desk) -> dict[str, int]:
+    return {
+        "said again": len(desk.messages(Kind.BOOKING_CONFIRMED)) - 1,
+        "shop told": len(desk.messages(Kind.SHOP_CUSTOMER_UNREACHABLE)),
+    }
+
+
+@sqlite_only
+@pytest.mark.parametrize("code", ["30001", "30003", "30036"])
+def test_what_may_arrive_later_is_said_once_more_and_the_shop_is_not_troubled(desk: Desk, code: str) -> None:
+    fails(desk, owe(desk), code)
+
+    assert what_follows(desk) == {"said again": 1, "shop told": 0}
+
+
+@sqlite_only
+def test_if_that_does_not_arrive_either_the_shop_is_told(desk: Desk) -> None:
+    fails(desk, owe(desk), "30003")
+
+    fails(desk, desk.messages(Kind.BOOKING_CONFIRMED)[-1].id, "30003")
+
+    assert what_follows(desk) == {"said again": 1, "shop told": 1}
+
+
+@sqlite_only
+@pytest.mark.parametrize(
+    "code", ["30004", "30005", "30006", "30007", "30008", "30410", "30450", "30453", "30999", None], ids=str
+)
+def test_in_any_doubt_the_shop_is_told_and_nothing_is_sent_again(desk: Desk, code: str | None) -> None:
+    fails(desk, owe(desk), code)
+
+    assert what_follows(desk) == {"said again": 0, "shop told": 1}
+
+
+@sqlite_only
+@pytest.mark.parametrize("kind", [Kind.BOOKING_REMINDER_EVE, Kind.BOOKING_REMINDER_DAY])
+def test_a_reminder_that_did_not_arrive_is_told_to_the_shop(desk: Desk, kind: Kind) -> None:
+    fails(desk, owe(desk, kind), "30003")
+
+    assert len(desk.messages(kind)) == 1
+    assert len(desk.messages(Kind.SHOP_CUSTOMER_UNREACHABLE)) == 1
+
+
+@sqlite_only
+@pytest.mark.parametrize(
+    ("code", "is_alarmed"),
+    [
+        ("30007", True),
+        ("30450", True),
+        ("30453", True),
+        ("30999", True),
+        ("30003", False),
+        ("30005", False),
+        ("30008", False),
+        ("30036", False),
+        ("30410", False),
+        (None, False),
+    ],
+    ids=str,
+)
+def test_what_a_person_must_see_to_raises_an_alarm(
+    desk: Desk, caplog: pytest.LogCaptureFixture, code: str | None, is_alarmed: bool
+) -> None:
+    message_id = owe(desk)
+
+    fails(desk, message_id, code)
+
+    assert alarms(caplog) == ([(code, str(message_id))] if is_alarmed else [])
+
+
+@sqlite_only
+@pytest.mark.parametrize("code", ["30007", "30008"])
+def test_what_did_not_get_through_as_an_sms_goes_to_the_second_contact_instead(desk: Desk, code: str) -> None:
+    desk.confirm(second_contact=SECOND)
+
+    fails(desk, owe(desk), code)
+
+    sms, mail = desk.messages(Kind.BOOKING_CONFIRMED)
+    assert (sms.channel, mail.channel) == (Channel.SMS, Channel.MAIL)
+    assert desk.messages(Kind.SHOP_CUSTOMER_UNREACHABLE) == []
+
+
+@sqlite_only
+@pytest.mark.parametrize("code", ["30001", "30003", "30005", "30410", "30450", "30999"])
+def test_for_any_other_reason_it_does_not(desk: Desk, code: str) -> None:
+    desk.confirm(second_contact=SECOND)
+
+    fails(desk, owe(desk), code)
+
+    assert {message.channel for message in desk.messages(Kind.BOOKING_CONFIRMED)} == {Channel.SMS}
+
+
+@sqlite_only
+def test_if_the_mail_does_not_arrive_either_the_shop_is_told(desk: Desk) -> None:
+    desk.confirm(second_contact=SECOND)
+    fails(desk, owe(desk), "30008")
+
+    fails(desk, desk.messages(Kind.BOOKING_CONFIRMED)[-1].id, "bounce:5.1.1")
+
+    assert len(desk.messages(Kind.SHOP_CUSTOMER_UNREACHABLE)) == 1
+    assert len(desk.messages(Kind.BOOKING_CONFIRMED)) == 2
+
+
+@sqlite_only
+@pytest.mark.parametrize("code", ["30001", "30003", "30008"])
+def test_a_code_that_did_not_arrive_is_not_sent_again_by_itself(desk: Desk, code: str) -> None:
+    fails(desk, owe(desk, Kind.BOOKING_CODE), code)
+
+    assert len(desk.messages(Kind.BOOKING_CODE)) == 1
+    assert len(desk.jobs(Name.RELEASE_UNDELIVERABLE)) == 1
+
+
+@sqlite_only
+def test_a_code_whose_life_was_over_leaves_the_hold_to_its_own_timer(desk: Desk) -> None:
+    fails(desk, owe(desk, Kind.BOOKING_CODE), "30036")
+
+    assert desk.jobs(Name.RELEASE_UNDELIVERABLE) == []
+
+
+@sqlite_only
+def test_what_expired_when_its_use_was_over_troubles_nobody(desk: Desk) -> None:
+    message_id = owe(desk)
+
+    with desk.database.transaction() as session:
+        settling.did_not_arrive(session, session.get_one(Message, message_id), "30036", now=SLOT)
+
+    assert what_follows(desk) == {"said again": 0, "shop told": 0}
+
+
+@sqlite_only
+def test_numbers_like_one_that_is_pumped_get_no_more_codes(desk: Desk, environment: pytest.MonkeyPatch) -> None:
+    message_id = owe(desk, Kind.BOOKING_CODE)
+    environment.setenv("TEST_NUMBERS", "")
+    settings.cache_clear()
+
+    fails(desk, message_id, "30450")
+
+    alike = Asker.of(Contact(Channel.SMS, phone(13)), network=None, caller="pages")
+    with desk.database.transaction() as session, pytest.raises(TooManyRequests):
+        guards.admit_send(session, alike, now=NOW)

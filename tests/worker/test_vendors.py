@@ -25,15 +25,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from models.customer import Channel
 from models.message import Accepted, Answer, Refused, State, TryLater, Unknown
 from worker.settings import settings
 from worker.vendors import (
     ACCOUNT_RESTS,
     Attachment,
+    Fate,
     OutgoingMail,
     OutgoingSms,
     ReceiptFact,
+    fate_of,
     sendgrid,
+    silences,
     twilio,
     vendor_named,
     wire,
@@ -750,6 +754,24 @@ def test_each_of_twilios_words_has_one_meaning(status: str, state: State | None)
 
 
 @pytest.mark.usefixtures("twilio_account")
+@pytest.mark.parametrize(
+    ("status", "code", "state"),
+    [
+        ("failed", "30036", State.EXPIRED),
+        ("undelivered", "30036", State.EXPIRED),
+        ("failed", "30001", State.FAILED),
+        ("undelivered", "30008", State.UNDELIVERED),
+        ("delivered", "30036", State.DELIVERED),
+    ],
+)
+def test_what_was_not_valid_any_more_is_expired_and_not_failed(status: str, code: str, state: State) -> None:
+    fact = read_signed(callback(status, ErrorCode=code))
+
+    assert fact is not None
+    assert (fact.state, fact.code) == (state, code)
+
+
+@pytest.mark.usefixtures("twilio_account")
 def test_the_form_is_read_as_it_comes_over_the_wire() -> None:
     body = urlencode(callback("delivered", RawDlrDoneDate="2611200300", ErrorCode=""))
 
@@ -991,3 +1013,77 @@ def test_every_state_a_receipt_may_name_is_one_a_message_may_learn() -> None:
     named = {*twilio.STATES.values(), *sendgrid.STATES.values()} - {None}
 
     assert named == {State.SENT, State.DELIVERED, State.UNDELIVERED, State.FAILED}
+
+
+# --- what their reasons mean ---
+
+
+@pytest.mark.parametrize(
+    ("channel", "code", "fate"),
+    [
+        (Channel.SMS, "30003", Fate.LATER),
+        (Channel.SMS, "30999", Fate.UNHEARD_OF),
+        (Channel.SMS, "a code of the future", Fate.UNHEARD_OF),
+        (Channel.SMS, None, Fate.FINAL),
+        (Channel.MAIL, "bounce:5.1.1", Fate.FINAL),
+        (Channel.MAIL, "30003", Fate.FINAL),
+    ],
+    ids=["known", "unknown", "no number", "no reason at all", "a bounce", "another vendor's number"],
+)
+def test_a_reason_that_nobody_gave_a_meaning_is_known_as_such(channel: Channel, code: str | None, fate: Fate) -> None:
+    assert fate_of(channel, code) is fate
+
+
+@pytest.mark.parametrize(
+    ("channel", "code", "status", "reason"),
+    [
+        (Channel.SMS, "21610", "", "stop"),
+        (Channel.SMS, "21211", "", "invalid"),
+        (Channel.SMS, "21614", "", "not_mobile"),
+        (Channel.SMS, "21635", "", "not_mobile"),
+        (Channel.SMS, "30004", "undelivered", "unreachable"),
+        (Channel.SMS, "30005", "undelivered", "unreachable"),
+        (Channel.SMS, "30006", "undelivered", "unreachable"),
+        (Channel.MAIL, "bounce", "bounce", "bounced"),
+        (Channel.MAIL, "bounce:5.1.1", "bounce", "bounced"),
+        (Channel.MAIL, None, "spamreport", "spam_report"),
+        (Channel.MAIL, None, "unsubscribe", "unsubscribed"),
+        (Channel.MAIL, "bounced_address", "dropped", "bounced"),
+        (Channel.MAIL, "spam_reporting_address", "dropped", "spam_report"),
+    ],
+)
+def test_a_dead_or_unwilling_address_is_silenced(channel: Channel, code: str | None, status: str, reason: str) -> None:
+    assert silences(channel, code, status) == reason
+
+
+@pytest.mark.parametrize(
+    ("channel", "code", "status"),
+    [
+        (Channel.SMS, "30003", "undelivered"),
+        (Channel.SMS, "30007", "undelivered"),
+        (Channel.SMS, "30008", "undelivered"),
+        (Channel.MAIL, "bounce:4.2.2", "bounce"),
+        (Channel.MAIL, "blocked", "bounce"),
+        (Channel.MAIL, "blocked:5.7.1", "bounce"),
+        (Channel.SMS, "21408", ""),
+        (Channel.SMS, "20003", ""),
+        (Channel.SMS, None, "delivered"),
+        (Channel.MAIL, None, "open"),
+        (Channel.MAIL, "a code of the future", ""),
+    ],
+    ids=[
+        "a handset that is off",
+        "filtered: the text's fault",
+        "unknown",
+        "a mailbox that is full",
+        "a block",
+        "a block that calls itself permanent",
+        "our account's permissions",
+        "our credentials",
+        "delivered",
+        "opened",
+        "a code nobody knows",
+    ],
+)
+def test_what_may_pass_or_is_our_own_fault_silences_nobody(channel: Channel, code: str | None, status: str) -> None:
+    assert silences(channel, code, status) is None

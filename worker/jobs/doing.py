@@ -213,7 +213,7 @@ def _begin_again(job_id: UUID) -> bool:
             return True
         begins = owed.begin_again(now=clock().now())
         if not begins:
-            _alarm(owed)
+            alarm(owed)
         return begins
 
 
@@ -236,12 +236,13 @@ def _record_failure(job_id: UUID, error: Exception) -> Outcome:
                 },
             )
             if owed.parked_at is not None:
-                _alarm(owed)
+                alarm(owed)
                 return Outcome.PARKED
     return Outcome.FAILED
 
 
-def _alarm(owed: Job) -> None:
+def alarm(owed: Job) -> None:
+    """Say that a job was parked, and why, where errors are watched for."""
     _log.error(
         "job parked: a person must retry or discard it",
         extra={"job_id": str(owed.id), "job": owed.name, "failures": owed.failures, "error": owed.last_error},
@@ -354,6 +355,6 @@ def _do_member(session: Session, handler: _Inside, owed: Job, now: datetime) -> 
             extra={"job_id": str(owed.id), "job": owed.name, "error": type(error).__name__},
         )
         if owed.parked_at is not None:
-            _alarm(owed)
+            alarm(owed)
         return Outcome.FAILED
     return Outcome.DONE

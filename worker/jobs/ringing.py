@@ -19,7 +19,7 @@ from models.job import Job, Queue, QueueMark
 from worker.chance import new_id
 from worker.clock import clock, unix_ms
 from worker.database import after_commit, database
-from worker.jobs.doing import HANDLERS
+from worker.jobs.doing import HANDLERS, alarm
 from worker.jobs.relay import Ring, relay
 from worker.settings import settings
 
@@ -92,16 +92,26 @@ def _ring_page(queue: Queue) -> int:
             .with_for_update(skip_locked=True)
         )
         due = session.scalars(query).all()
-        if due:
-            rings = list(_rings(session, due))
+        known = [owed for owed in due if owed.name in HANDLERS or _is_rung_though_unknown(owed)]
+        if known:
+            rings = list(_rings(session, known))
             session.execute(
                 update(Job)
-                .where(Job.id.in_([owed.id for owed in due]))
+                .where(Job.id.in_([owed.id for owed in known]))
                 .values(rung_at=database_time(), rings=Job.rings + 1)
                 .execution_options(synchronize_session=False)
             )
             after_commit(session, lambda: relay().offer(rings))
         return len(due)
+
+
+def _is_rung_though_unknown(owed: Job) -> bool:
+    """Ring a job for an hour whose name this worker does not know: another may be newer, or older. Then park it."""
+    lease = timedelta(seconds=settings().ring_lease_seconds)
+    is_rung = owed.ring_unknown(lease=lease, now=clock().now())
+    if not is_rung:
+        alarm(owed)
+    return is_rung
 
 
 def _rung_now(queue: Queue) -> Select[int]:

@@ -8,9 +8,11 @@ import os
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from models.customer import Channel
 from models.message import Answer, State
 from worker.settings import Settings, settings
 
@@ -66,6 +68,27 @@ Outgoing = OutgoingSms | OutgoingMail
 
 ACCOUNT_RESTS = timedelta(minutes=1)
 """How long an account is left alone that refuses us: somebody has to mend it, and will be told."""
+
+
+class Fate(StrEnum):
+    """Why a message did not arrive that a vendor had taken, as far as it decides what is done about it."""
+
+    LATER = "later"
+    """It did not arrive and the next may: nothing is wrong with address or text."""
+    EXPIRED = "expired"
+    """It was dropped at the end of the validity that we gave it."""
+    DEAD = "dead"
+    """Nothing arrives at this address."""
+    FILTERED = "filtered"
+    """This text does not arrive by this route; the next that is like it will not either."""
+    UNCLEAR = "unclear"
+    """The vendor does not know; another channel may be tried once."""
+    FINAL = "final"
+    """There is nothing to be done about it, or the vendor warns against trying again."""
+    PUMPING = "pumping"
+    """The vendor takes it for toll fraud."""
+    UNHEARD_OF = "unheard_of"
+    """Nobody has given this reason a meaning: nothing is tried, and a person should."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +156,9 @@ class Vendor(Protocol):
     def look_up(self, reference: str) -> Finding:
         """Ask what became of a message whose reference is known."""
 
-    def search(self, *, attempt_id: UUID, to: str, since: datetime, until: datetime, known: frozenset[str]) -> Finding:
+    def search(
+        self, *, attempt_id: UUID, to: str, since: datetime, until: datetime, known: frozenset[str], alone: bool
+    ) -> Finding:
         """Look for a message whose answer was lost.
 
         Args:
@@ -142,6 +167,7 @@ class Vendor(Protocol):
             since: made no earlier than this.
             until: made no later than this.
             known: references that belong to other attempts.
+            alone: whether no other attempt about then has lost its answer too, so that what is found is this one's.
         """
 
 
@@ -172,6 +198,29 @@ def vendor_named(name: str) -> Vendor:
     return _held.vendors[name]
 
 
+def fate_of(channel: Channel, code: str | None) -> Fate:
+    """Return what a vendor's reason means, by which it says that a message did not arrive.
+
+    Of mail that bounces there is nothing to be made; whether the mailbox is dead `silences` says.
+    """
+    if channel is Channel.MAIL or code is None:
+        return Fate.FINAL
+    from worker.vendors.twilio import FATES
+
+    return FATES.get(code, Fate.UNHEARD_OF)
+
+
+def silences(channel: Channel, code: str | None, status: str = "") -> str | None:
+    """Return for what reason a vendor's code, or the word of its report, silences an address; None if it does not."""
+    if channel is Channel.MAIL:
+        from worker.vendors import sendgrid
+
+        return sendgrid.silences(code, status)
+    from worker.vendors.twilio import SILENCES
+
+    return SILENCES.get(code or "")
+
+
 def _make(name: str) -> Vendor:
     # Late: the official clients take half a second to import, and most processes never send.
     for sms in settings().sms_carriers:
@@ -191,6 +240,7 @@ __all__ = [
     "ACCOUNT_RESTS",
     "Attachment",
     "CannotTell",
+    "Fate",
     "Finding",
     "Found",
     "NotThere",
@@ -199,5 +249,7 @@ __all__ = [
     "OutgoingSms",
     "ReceiptFact",
     "Vendor",
+    "fate_of",
+    "silences",
     "vendor_named",
 ]

@@ -71,6 +71,9 @@ _DROPPED = MappingProxyType(
         "unsubscribed address": "unsubscribed_address",
     }
 )
+_SILENCES = MappingProxyType(
+    {"bounced_address": "bounced", "invalid": "invalid", "spam_reporting_address": "spam_report"}
+)
 _HTTP_OK, _HTTP_ACCEPTED, _HTTP_TOO_LARGE, _HTTP_TOO_MANY = 200, 202, 413, 429
 _ACTIVITY = MappingProxyType({"delivered": State.DELIVERED, "not_delivered": State.UNDELIVERED})
 _REFERENCE = re.compile(r"[\x21-\x7e]{1,120}")
@@ -133,6 +136,7 @@ class SendGrid:
         since: datetime,  # noqa: ARG002
         until: datetime,  # noqa: ARG002
         known: frozenset[str],  # noqa: ARG002
+        alone: bool,  # noqa: ARG002
     ) -> Finding:
         """Ask the activity feed for our attempt's id, where the account has it."""
         return self._activity(f"unique_args['attempt_id']=\"{attempt_id}\"")
@@ -181,6 +185,18 @@ def read_receipts(body: bytes, signature: str | None, timestamp: str | None, now
     if not isinstance(events, list):
         return None
     return [fact for event in events if isinstance(event, dict) and (fact := _fact(event)) is not None]
+
+
+def silences(code: str | None, status: str) -> str | None:
+    """Return for what reason an event, or the code of an answer, silences the mailbox; None if it does not."""
+    if status == "spamreport":
+        return "spam_report"
+    if status == "unsubscribe":
+        return "unsubscribed"
+    if status == "bounce":
+        # A block is about this mail or this hour; a bounce with a permanent status is about the mailbox.
+        return "bounced" if code == "bounce" or (code or "").startswith("bounce:5") else None
+    return _SILENCES.get(code or "")
 
 
 class _Client(python_http_client.Client):  # type: ignore[misc]  # the package ships no types

@@ -21,7 +21,17 @@ from twilio.rest import Client
 
 from models.message import Accepted, Answer, Refused, State, TryLater, Unknown
 from worker.settings import SmsAccount, settings
-from worker.vendors import ACCOUNT_RESTS, CannotTell, Finding, Found, NotThere, Outgoing, OutgoingSms, ReceiptFact
+from worker.vendors import (
+    ACCOUNT_RESTS,
+    CannotTell,
+    Fate,
+    Finding,
+    Found,
+    NotThere,
+    Outgoing,
+    OutgoingSms,
+    ReceiptFact,
+)
 from worker.vendors.wire import NoAnswer, NotSent, Reply, Sender, Wire
 
 NAME: Final = "twilio"
@@ -79,6 +89,37 @@ CODES: Mapping[int, str] = MappingProxyType(
 
 Source: https://www.twilio.com/docs/api/errors.
 """
+
+FATES: Mapping[str, Fate] = MappingProxyType(
+    {
+        "30001": Fate.LATER,  # the sender's queue overflowed: it never left
+        "30003": Fate.LATER,  # the handset is off or has no signal
+        "30004": Fate.DEAD,  # the number is barred from receiving it
+        "30005": Fate.DEAD,  # unknown or out of service
+        "30006": Fate.DEAD,  # a landline, or a carrier that cannot be reached: "do not retry"
+        "30007": Fate.FILTERED,  # by Twilio or the carrier; in Japan mostly for a URL or its wording
+        "30008": Fate.UNCLEAR,  # unknown; carriers in Japan give no reasons
+        "30036": Fate.EXPIRED,  # its `ValidityPeriod` was over
+        "30410": Fate.FINAL,  # a time-out on the way: "not retried to avoid duplicate delivery"
+        "30450": Fate.PUMPING,  # SMS pumping protection
+        "30453": Fate.PUMPING,  # likewise
+    }
+)
+"""What the `ErrorCode` of a report means to us. A code that is not here is tried by nobody and seen by a person.
+
+Source: https://www.twilio.com/docs/api/errors, one page for each code.
+"""
+
+SILENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "21211": "invalid",
+        "21610": "stop",
+        "21614": "not_mobile",
+        "21635": "not_mobile",
+        **dict.fromkeys((code for code, fate in FATES.items() if fate is Fate.DEAD), "unreachable"),
+    }
+)
+"""Which codes, of an answer or of a report, silence the number, and for what reason."""
 
 STATES: Mapping[str, State | None] = MappingProxyType(
     {
@@ -178,6 +219,7 @@ class Twilio:
         since: datetime,
         until: datetime,
         known: frozenset[str],
+        alone: bool,
     ) -> Finding:
         """List what was made for the recipient, newest first, and look for the one that nobody else claims.
 
@@ -197,8 +239,8 @@ class Twilio:
             return CannotTell()
         if not candidates:
             return NotThere()
-        # With two to choose from a wrong guess would call one message by the other's name.
-        return _finding(candidates[0]) if len(candidates) == 1 else CannotTell()
+        # With two to choose from, or two to whom it may belong, a guess might call one message by the other's name.
+        return _finding(candidates[0]) if alone and len(candidates) == 1 else CannotTell()
 
 
 def callback_url(outgoing: OutgoingSms) -> str:
@@ -238,23 +280,30 @@ def read_receipt(url: str, form: Mapping[str, str], signature: str | None) -> Re
     sid, status = form.get("MessageSid", ""), form.get("MessageStatus", "")
     if not genuine or not _SID.fullmatch(sid) or not status:
         return None
-    code = form.get("ErrorCode", "")
+    given = form.get("ErrorCode", "")
+    code = given if given.isascii() and given.isdecimal() and int(given) else None
     return ReceiptFact(
         once_key=f"{NAME}:{sid}:{status[:_LONGEST_STATUS]}",
         vendor=NAME,
         attempt_id=_uuid(path.rpartition("/")[2]),
         reference=sid,
         status=status[:_LONGEST_STATUS],
-        state=STATES.get(status),
-        code=code if code.isascii() and code.isdecimal() and int(code) else None,
+        state=_state(status, code),
+        code=code,
     )
 
 
 def _finding(message: Any) -> Finding:
     if not isinstance(message.sid, str) or not _SID.fullmatch(message.sid):
         return CannotTell()
-    code = message.error_code
-    return Found(message.sid, STATES.get(str(message.status)) or State.SENT, str(code) if code else None)
+    code = str(message.error_code) if message.error_code else None
+    return Found(message.sid, _state(str(message.status), code) or State.SENT, code)
+
+
+def _state(status: str, code: str | None) -> State | None:
+    state = STATES.get(status)
+    is_over = state in {State.UNDELIVERED, State.FAILED} and FATES.get(code or "") is Fate.EXPIRED
+    return State.EXPIRED if is_over else state
 
 
 class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package ships no types

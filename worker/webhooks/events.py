@@ -28,6 +28,7 @@ MESSAGE_EVENTS: Mapping[MessageState, EventType] = MappingProxyType(
     {
         MessageState.DELIVERED: EventType.MESSAGE_DELIVERED,
         MessageState.UNDELIVERED: EventType.MESSAGE_UNDELIVERED,
+        MessageState.EXPIRED: EventType.MESSAGE_UNDELIVERED,
         MessageState.FAILED: EventType.MESSAGE_FAILED,
         MessageState.UNKNOWN: EventType.MESSAGE_UNKNOWN,
     }

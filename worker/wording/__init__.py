@@ -33,6 +33,7 @@ __all__ = [
     "WordingMissingError",
     "calendar_words",
     "channels",
+    "loses_urls",
     "placeholders",
     "render",
 ]
@@ -136,6 +137,15 @@ def render(kind: str, *, channel: str, language: str, words: Mapping[str, object
             footer=list(_paragraphs(footer, {}, language)),
         ),
     )
+
+
+def loses_urls(kind: str, *, channel: str, language: str) -> bool:
+    """Whether a kind has a form of its own for a route that carries no URLs: whether it would have held any.
+
+    Raises:
+        WordingMissingError: the kind has no file for this channel and language.
+    """
+    return _file(kind, channel, language, with_urls=False) != _file(kind, channel, language)
 
 
 def calendar_words(language: str, words: Mapping[str, object]) -> CalendarWords:

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import select, update
 
 from models.base import database_time
-from models.job import Job, Queue, QueueMark
+from models.job import QUEUES, Job, Queue, QueueMark
 from worker import jobs
 from worker.chance import new_id
 from worker.clock import clock, unix_ms
+from worker.commands.jobs import main as list_jobs
 from worker.database import database as process_database
 from worker.jobs import enqueue, mark_returned, perform, perform_chunk, ringing
 from worker.jobs.relay import Ring, relay
@@ -327,3 +328,113 @@ def test_a_sweep_where_nobody_can_hand_over_rings_nothing(ledger: Any, key: UUID
 
     assert jobs.sweep() == 0
     assert ledger.job(job_id).rings == 0
+
+
+# Names that nobody knows
+
+LEASES_AN_HOUR = 3600
+"""The lease is a second here."""
+
+
+@pytest.fixture
+def unknown(ledger: Any, bell: Any, key: UUID, monkeypatch: pytest.MonkeyPatch) -> UUID:
+    """A job that another version owes, or owed."""
+    monkeypatch.setitem(QUEUES, "test.of_another_version", Queue.CODES)
+    job_id = owe("test.of_another_version", key=key)
+    bell.rings.clear()
+    return job_id
+
+
+def ring_all_through_an_hour(ledger: Any, job_id: UUID, *, rings: int = LEASES_AN_HOUR) -> None:
+    clock().advance(timedelta(hours=1))
+    ledger.change(job_id, rung_at=None, rings=rings)
+
+
+def test_a_job_of_a_newer_version_is_rung_by_an_older_one_while_a_release_is_rolled_out(
+    ledger: Any, bell: Any, unknown: UUID
+) -> None:
+    clock().advance(timedelta(minutes=59))
+    ledger.change(unknown, rung_at=None, rings=LEASES_AN_HOUR - 60)
+
+    jobs.sweep()
+
+    assert [ring.job_id for ring in job_rings(bell)] == [unknown]
+    assert ledger.job(unknown).parked_at is None
+
+
+def test_a_name_that_nobody_knew_for_an_hour_is_parked_with_an_alarm(
+    ledger: Any, bell: Any, unknown: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    ring_all_through_an_hour(ledger, unknown)
+
+    for _ in range(3):
+        jobs.sweep()
+
+    alarms = [line for line in caplog.records if line.levelname == "ERROR"]
+    assert [(line.__dict__["job"], line.__dict__["job_id"]) for line in alarms] == [
+        ("test.of_another_version", str(unknown))
+    ]
+    assert job_rings(bell) == []
+    assert ledger.job(unknown).parked_at is not None
+
+
+def test_the_command_that_lists_parked_jobs_says_that_nobody_knows_the_name(
+    ledger: Any, unknown: UUID, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ring_all_through_an_hour(ledger, unknown)
+    jobs.sweep()
+
+    list_jobs(["list", "--state", "parked"])
+
+    listed = capsys.readouterr().out
+    assert f"{unknown}  test.of_another_version" in listed
+    assert "no worker knows this name" in listed
+
+
+def test_what_is_merely_late_after_a_pause_of_everything_is_rung(ledger: Any, bell: Any, unknown: UUID) -> None:
+    ring_all_through_an_hour(ledger, unknown, rings=1)
+
+    jobs.sweep()
+
+    assert [ring.job_id for ring in job_rings(bell)] == [unknown]
+
+
+def test_what_was_rung_often_at_a_broker_that_was_down_is_rung_until_the_hour_is_over(
+    ledger: Any, bell: Any, unknown: UUID
+) -> None:
+    ledger.change(unknown, rung_at=None, rings=2 * LEASES_AN_HOUR)
+
+    jobs.sweep()
+
+    assert [ring.job_id for ring in job_rings(bell)] == [unknown]
+
+
+def test_a_name_that_is_known_is_rung_however_often_it_was(ledger: Any, bell: Any, key: UUID) -> None:
+    job_id = owe("test.note", key=key)
+    bell.rings.clear()
+    ring_all_through_an_hour(ledger, job_id, rings=10 * LEASES_AN_HOUR)
+
+    jobs.sweep()
+
+    assert [ring.job_id for ring in job_rings(bell)] == [job_id]
+
+
+def test_beside_what_is_parked_the_others_are_rung(ledger: Any, bell: Any, unknown: UUID, key: UUID) -> None:
+    later = clock().now() + timedelta(minutes=30)
+    other = owe("test.note", due_at=later, key=key)
+    ring_all_through_an_hour(ledger, unknown)
+
+    jobs.sweep()
+
+    assert [ring.job_id for ring in job_rings(bell)] == [other]
+    assert ledger.job(other).rings == 1
+
+
+def test_a_person_who_retries_it_gives_it_another_hour(ledger: Any, bell: Any, unknown: UUID) -> None:
+    ring_all_through_an_hour(ledger, unknown)
+    jobs.sweep()
+
+    list_jobs(["retry", str(unknown), "--reason", "the worker is installed"])
+    jobs.sweep()
+
+    assert [ring.job_id for ring in job_rings(bell)] == [unknown]
