@@ -11,13 +11,15 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from bench import accepting, draining, promptness, report, rows, sweeping
+from bench import accepting, bounds, draining, outage, promptness, report, rows, sweeping
 from bench.accepting import Accepted
+from bench.bounds import Outage
 from bench.draining import Drained
 from bench.ground import (
     SETTINGS,
     Ground,
     Ledger,
+    Pace,
     Site,
     answers_pings,
     ground,
@@ -36,6 +38,9 @@ from worker.stack import read_procfile
 
 VAR = REPOSITORY / "var"
 _MAIN = "bench"
+_COPIES = _ACCEPTING, _CODES, _OUTAGE = "accepting", "codes", "outage"
+_SEGMENTS = 3
+"""What a text takes at most here, so that it is the calls that are counted out."""
 
 
 @dataclass
@@ -49,7 +54,7 @@ class Rounds:
 
 
 def main() -> int:
-    """Measure everything, and say it."""
+    """Measure everything, and say it; 1 if what must hold of an outage did not."""
     plan = Plan.of(os.environ)
     began = time.monotonic()
     folder = VAR / "bench"
@@ -57,27 +62,44 @@ def main() -> int:
     folder.mkdir(parents=True)
     at = system_now()
     with ground(folder) as place:
-        lines = _measure(place, plan)
+        lines, broken = _measure(place, plan)
     shutil.rmtree(folder, ignore_errors=True)
     minutes = (time.monotonic() - began) / 60
-    report.write(VAR / "bench.json", lines=lines, at=at.isoformat(), plan=asdict(plan), minutes=round(minutes, 1))
+    about = {"at": at.isoformat(), "plan": asdict(plan), "minutes": round(minutes, 1), "broken": broken}
+    report.write(VAR / "bench.json", lines=lines, **about)
     _say(f"\n{report.table(lines)}\n")
     _say(
         f"One run of {minutes:.1f} minutes on {report.machine()['processor']}, {os.cpu_count()} cores. Compare ratios."
     )
-    return 0
+    for sentence in broken:
+        _say(f"BROKEN: {sentence}")
+    return 1 if broken else 0
 
 
-def _measure(place: Ground, plan: Plan) -> list[Line]:
+def _measure(place: Ground, plan: Plan) -> tuple[list[Line], list[str]]:
+    """Return what was measured, and a sentence for each bound that did not hold."""
     key, main = _prepare(place)
-    lines = _in_turns(place, plan, key, main)
-    lines += _codes(place, plan, key)
-    lines += _sweeps(plan)
-    return [*lines, *_churn(plan)]
+    lines: list[Line] = []
+    broken: list[str] = []
+    for part in plan.parts:
+        match part:
+            case "throughput":
+                lines += _in_turns(place, plan, key, main)
+            case "codes":
+                lines += _codes(place, plan, key)
+            case "outage":
+                seen = _outage(place, plan)
+                lines += _of_outage(seen)
+                broken += bounds.broken(seen)
+            case "sweeps":
+                lines += _sweeps(plan)
+            case _:
+                lines += _churn(plan)
+    return lines, broken
 
 
 def _prepare(place: Ground) -> tuple[str, dict[str, str]]:
-    """Make the database that this process and the two workers share; the others are copies of it."""
+    """Make the database that this process and the two workers share, and the copies of it before anything is sent."""
     _say("Preparing databases …")
     url = place.postgres.create_database(_MAIN)
     main = place.environment(url, receipts=False)
@@ -88,7 +110,10 @@ def _prepare(place: Ground) -> tuple[str, dict[str, str]]:
     migrated(url).dispose()
     with database().transaction() as session:
         key = rows.prepare(session)
+    # A template must have no connections while it is copied.
     database().dispose()
+    for copy in _COPIES:
+        place.postgres.create_database(copy, template=_MAIN)
     return key, main
 
 
@@ -98,9 +123,8 @@ def _in_turns(place: Ground, plan: Plan, key: str, main: dict[str, str]) -> list
     apis: dict[str, tuple[Site, Iterator[tuple[str, datetime]]]] = {}
     with ExitStack() as open_sites:
         procfile = read_procfile()
-        # The template must have no connections while it is copied.
         for name, url in (
-            ("PostgreSQL", place.postgres.create_database("accepting", template=_MAIN)),
+            ("PostgreSQL", place.postgres.database_url(_ACCEPTING)),
             ("SQLite", _sqlite(place.folder / "accepting.db")),
         ):
             environment = place.environment(url, receipts=False)
@@ -145,8 +169,7 @@ def _throughputs(found: Rounds) -> list[Line]:
 
 def _codes(place: Ground, plan: Plan, key: str) -> list[Line]:
     _say(f"A code, idle and under {plan.flood:,} reminders …")
-    database().dispose()
-    url = place.postgres.create_database("codes", template=_MAIN)
+    url = place.postgres.database_url(_CODES)
     environment = place.environment(url, receipts=True)
     with place.site(environment, shipped(place.folder)) as site:
         ledger = Ledger(environment["TWILIO_API_URL"])
@@ -162,6 +185,51 @@ def _codes(place: Ground, plan: Plan, key: str) -> list[Line]:
     ):
         median, most = report.spread(spans)
         lines += [Line(what, median, "ms", note=note, rounds=spans), Line("  95 % within", most, "ms")]
+    return lines
+
+
+def _outage(place: Ground, plan: Plan) -> Outage:
+    _say(f"An hour without vendors, {plan.owed:,} messages due …")
+    pace = Pace(
+        sms_requests=plan.sms_per_second,
+        sms_segments=_SEGMENTS * plan.sms_per_second,
+        mail_requests=plan.mail_per_second,
+    )
+    hour = outage.Hour(owed=plan.owed, lasts_seconds=plan.outage_seconds, drain_seconds=plan.drain_seconds, pace=pace)
+    url = place.postgres.database_url(_OUTAGE)
+    environment = place.environment(url, receipts=False, pace=pace)
+    commands = shipped(place.folder)
+    del commands["api"]
+    with place.site(environment, commands) as site:
+        own = Database(url)
+        seen = outage.endure(site, Ledger(environment["TWILIO_API_URL"]), own, hour)
+        own.dispose()
+    return seen
+
+
+def _of_outage(seen: Outage) -> list[Line]:
+    fates = seen.fates
+    lines = [
+        Line(
+            "an hour without vendors, Redis",
+            seen.memory / 1e6,
+            "MB",
+            note=f"over idle; {fates.owed:,} due, at most {seen.longest:,} in a queue",
+        ),
+        Line("  calls meanwhile", seen.calls, "", note=f"{fates.unknown} answered with 503, so unknown"),
+    ]
+    for each in seen.paced:
+        most = ", ".join(f"{each.most_in(window):,.0f} in {window} s" for window in bounds.WINDOWS_SECONDS)
+        rate = sum(units for _, units in each.taken) / seen.drained_seconds
+        lines.append(Line(f"  then {each.what}", rate, "/s", note=f"{each.per_second:g} are allowed; most {most}"))
+    if seen.late_seconds:
+        _, slowest = report.spread(seen.late_seconds)
+        note = f"{fates.late_taken} of {fates.late} sent so far"
+        lines.append(Line("  codes that still lived, 95 % within", slowest, "s", note=note))
+    dead = f"of {fates.dead} expired, {fates.dead_taken} sent"
+    lines.append(Line("  codes that died", fates.dead_expired, "", note=dead))
+    left = f"of {fates.owed:,} after {seen.drained_seconds:,.0f} s; {fates.taken:,} sent, {fates.twice} twice"
+    lines.append(Line("  left", fates.left, "", note=left))
     return lines
 
 

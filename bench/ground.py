@@ -6,6 +6,7 @@ It starts, freezes, wakes and weighs them. It refuses to know what is measured. 
 
 import base64
 import itertools
+import json
 import os
 import shlex
 import signal
@@ -32,7 +33,24 @@ from worker.stack import SignOfLife, Stack, read_procfile
 WORKERS = ("worker-1", "worker-2")
 SETTINGS = frozenset(name.upper() for name in Settings.model_fields)
 _PATIENCE_SECONDS = 30
+_PAGE = 2_000
 _NEVER_SECONDS = "864000"
+SMS_ACCOUNT, MAIL_ACCOUNT = "twilio", "sendgrid"
+_TWILIO_ACCOUNT, _TWILIO_TOKEN, _SENDGRID_KEY = "AC" + "8" * 32, "a-token-of-the-bench", "SG.a-key-of-the-bench"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How fast the vendors' accounts may be used, in a second; by default so fast that only the machine is in the way.
+
+    Attributes:
+        sms_requests, mail_requests: calls.
+        sms_segments: what the texts are made of.
+    """
+
+    sms_requests: float = 1_000.0
+    sms_segments: float = 3_000.0
+    mail_requests: float = 1_000.0
 
 
 @dataclass
@@ -105,6 +123,31 @@ class Ledger:
         sent = self._ask("/_sent", limit="1", **where)["sent"]
         return sent[0]["delivered_at"] if sent else None
 
+    def deliveries_by_message(self) -> dict[str, int]:
+        """Return how often each message was delivered, by its id."""
+        counts: dict[str, int] = self._ask("/_sent", count="message")["counts"]
+        return counts
+
+    def taken(self) -> Iterator[dict[str, Any]]:
+        """Yield everything the vendors ever took, delivered or not, newest first, as the sandbox tells it."""
+        page = self._ask("/_sent", undelivered="true", limit=str(_PAGE))["sent"]
+        while page:
+            yield from page
+            page = self._ask("/_sent", undelivered="true", limit=str(_PAGE), before=str(page[-1]["id"]))["sent"]
+
+    def answer_everything(self, kind: str) -> None:
+        """Meet every request with one kind of fault until `answer_truly`."""
+        script = {"plays": [kind], "times": 1_000_000}
+        self._session.post(f"{self._url}/_script", json=script, timeout=_PATIENCE_SECONDS).raise_for_status()
+
+    def answer_truly(self) -> None:
+        """End that."""
+        self._session.delete(f"{self._url}/_script", timeout=_PATIENCE_SECONDS).raise_for_status()
+
+    def faults_met(self) -> int:
+        """Return how many requests were met with a fault."""
+        return sum(self._ask("/_played", limit="1")["counts"].values())
+
     def empty(self) -> None:
         """Forget everything."""
         self._session.delete(f"{self._url}/_sent", timeout=_PATIENCE_SECONDS)
@@ -130,15 +173,17 @@ class Ground:
         self._ports.add(found)
         return found
 
-    def environment(self, database_url: str, *, receipts: bool) -> dict[str, str]:
+    def environment(self, database_url: str, *, receipts: bool, pace: Pace | None = None) -> dict[str, str]:
         """Return the variables of a stack of its own; nothing of ours that was set outside gets in.
 
         Args:
             database_url: the stack's database.
             receipts: whether the sandbox calls back while we measure, or long afterwards.
+            pace: how fast the vendors may be called.
         """
         api, sandbox = self.port(), self.port()
         number = next(self._brokers)
+        vendors = f"http://127.0.0.1:{sandbox}"
         return {
             **{name: value for name, value in os.environ.items() if name not in SETTINGS},
             **self._keys,
@@ -151,11 +196,12 @@ class Ground:
             "SANDBOX_LEDGER": str(self.folder / f"sandbox-{number}.db"),
             "SANDBOX_RECEIPT_SECONDS": "0.2" if receipts else _NEVER_SECONDS,
             "PUBLIC_URL": f"http://127.0.0.1:{api}",
-            "TWILIO_API_URL": f"http://127.0.0.1:{sandbox}",
-            "TWILIO_ACCOUNT_SID": "AC" + "8" * 32,
-            "TWILIO_AUTH_TOKEN": "a-token-of-the-bench",
-            "SENDGRID_API_URL": f"http://127.0.0.1:{sandbox}",
-            "SENDGRID_API_KEY": "SG.a-key-of-the-bench",
+            "TWILIO_API_URL": vendors,
+            "TWILIO_ACCOUNT_SID": _TWILIO_ACCOUNT,
+            "TWILIO_AUTH_TOKEN": _TWILIO_TOKEN,
+            "SENDGRID_API_URL": vendors,
+            "SENDGRID_API_KEY": _SENDGRID_KEY,
+            **_accounts(vendors, self._keys["SENDGRID_WEBHOOK_KEY"], pace or Pace()),
             "SENDGRID_EVENTS_URL": f"http://127.0.0.1:{api}/v1/receipts/sendgrid",
             "C_FORCE_ROOT": "1",
         }
@@ -228,6 +274,28 @@ def migrated(url: str) -> Database:
     """Return an open database with all tables."""
     schema.upgrade(url)
     return Database(url)
+
+
+def _accounts(vendors: str, webhook_key: str, pace: Pace) -> dict[str, str]:
+    """Return the accounts of the variables above as lists: only these can say how fast."""
+    sms = {
+        "name": SMS_ACCOUNT,
+        "api_url": vendors,
+        "account_sid": _TWILIO_ACCOUNT,
+        "auth_token": _TWILIO_TOKEN,
+        "sender": "+15005550006",
+        "requests_per_second": pace.sms_requests,
+        "segments_per_second": pace.sms_segments,
+    }
+    mail = {
+        "name": MAIL_ACCOUNT,
+        "api_url": vendors,
+        "api_key": _SENDGRID_KEY,
+        "sender": "concierge@mail.example.jp",
+        "webhook_key": webhook_key,
+        "requests_per_second": pace.mail_requests,
+    }
+    return {"SMS_ACCOUNTS": json.dumps([sms]), "MAIL_ACCOUNTS": json.dumps([mail])}
 
 
 def _with(command: str, options: Mapping[str, str | None]) -> str:

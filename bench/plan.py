@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+PARTS = ("throughput", "codes", "outage", "sweeps", "churn")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -18,6 +20,11 @@ class Plan:
         waiting: numbers of waiting rows at which a sweep is timed.
         sweeps: how many sweeps are timed at each of them.
         churned: jobs inserted and deleted beside an open read.
+        owed: messages that are due when the vendors go.
+        outage_seconds: real time that an hour without vendors takes.
+        drain_seconds: how long the drain afterwards is watched; None: until nothing waits.
+        sms_per_second, mail_per_second: calls that the vendors take then; few, so that not the machine is the limit.
+        parts: what is measured, of `PARTS`.
     """
 
     full: bool
@@ -30,13 +37,19 @@ class Plan:
     waiting: tuple[int, ...]
     sweeps: int
     churned: int
+    owed: int
+    outage_seconds: float
+    drain_seconds: float | None
+    sms_per_second: float
+    mail_per_second: float
+    parts: tuple[str, ...]
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Plan":
-        """Read `BENCH_FULL`, `BENCH_ROUNDS` and `BENCH_FLOOD`.
+        """Read `BENCH_FULL`, `BENCH_ROUNDS`, `BENCH_FLOOD` and `BENCH_ONLY`.
 
         Raises:
-            ValueError: one of the latter two is not a number above zero.
+            ValueError: a size is not a number above zero, or there is no such part.
         """
         full = environ.get("BENCH_FULL", "") not in {"", "0"}
         return cls(
@@ -50,6 +63,12 @@ class Plan:
             waiting=(0, 10_000, 100_000, 1_000_000) if full else (0, 10_000, 100_000),
             sweeps=60 if full else 30,
             churned=1_000_000 if full else 40_000,
+            owed=50_000,
+            outage_seconds=600.0 if full else 25.0,
+            drain_seconds=None if full else 25.0,
+            sms_per_second=20.0 if full else 5.0,
+            mail_per_second=12.0 if full else 3.0,
+            parts=_parts(environ),
         )
 
 
@@ -58,3 +77,10 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise ValueError(f"{name} must be a number above zero")
     return int(text)
+
+
+def _parts(environ: Mapping[str, str]) -> tuple[str, ...]:
+    only = environ.get("BENCH_ONLY") or ""
+    if only and only not in PARTS:
+        raise ValueError(f"BENCH_ONLY must be one of {', '.join(PARTS)}")
+    return (only,) if only else PARTS

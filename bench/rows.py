@@ -3,13 +3,13 @@
 The rows are those that the API and the tasks write; only the way to the thousandth is shorter.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import cycle, islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from models.booking import Booking, Status
@@ -18,6 +18,7 @@ from models.customer import Channel, Customer
 from models.job import QUEUES, Job, Name, Queue
 from models.message import NATURES, Kind, Message, State
 from models.shop import Shop
+from worker import verifications
 from worker.chance import new_id
 from worker.clock import system_now, unix_ms
 from worker.commands.keys import development_key
@@ -25,9 +26,13 @@ from worker.commands.seed import seed
 from worker.customers import Contact, customer_at
 
 SHOPS = 20
-CUSTOMERS = 200
+CUSTOMERS = 8_000
+"""So many numbers are for those who are sent things in bulk; the next ones are for whoever asks for a code."""
+_MESSAGES_EACH = 20
+"""Fewer than the 30 that one contact gets a day, or the cap would end what is to be measured."""
+_FAULTLESS = 9_000
+_KEY_ID = "development"
 _PAGE = 5_000
-_REMINDER = Kind.BOOKING_REMINDER_DAY
 _HALF_HOUR = timedelta(minutes=30)
 _DAYS = 60
 
@@ -47,7 +52,7 @@ def prepare(session: Session) -> str:
     for place in range(SHOPS):
         session.add(
             Shop(
-                id=f"bench-{place}",
+                id=_shop(place),
                 name_ja=f"計測{place}号店",
                 name_en=f"Bench {place}",
                 short_name=f"BENCH{place}",
@@ -64,12 +69,12 @@ def prepare(session: Session) -> str:
 
 def phone(number: int) -> str:
     """Return a test number at which nothing goes wrong; from 9,000 on they play faults."""
-    return f"+81900000{number % 9_000:04}"
+    return f"+81900000{number % _FAULTLESS:04}"
 
 
 def free_slots(session: Session, now: datetime) -> Iterator[tuple[str, datetime]]:
     """Yield slots of the shops above, each once, by turns: nobody waits for another's seat."""
-    shops = [session.get_one(Shop, f"bench-{place}") for place in range(SHOPS)]
+    shops = [session.get_one(Shop, _shop(place)) for place in range(SHOPS)]
     calendar = shops[0].calendar
     today = local_date(now, shops[0].zone)
     tomorrow, last = today + timedelta(days=1), today + timedelta(days=_DAYS)
@@ -78,40 +83,66 @@ def free_slots(session: Session, now: datetime) -> Iterator[tuple[str, datetime]
             yield shop.id, slot.starts_at
 
 
-def add_customers(session: Session, now: datetime) -> list[tuple[UUID, str]]:
-    """Return customers with sealed numbers and the shop of each, made where they are not there yet."""
-    found = list(session.execute(select(Customer.id, Customer.shop_id).limit(CUSTOMERS)).tuples())
-    if found:
-        return found
-    return [
-        (customer_at(session, shop_id, Contact(Channel.SMS, phone(place)), now=now).id, shop_id)
-        for place in range(CUSTOMERS)
-        for shop_id in [f"bench-{place % SHOPS}"]
-    ]
+def add_customers(
+    session: Session, count: int, *, now: datetime, channel: Channel = Channel.SMS
+) -> list[tuple[UUID, str]]:
+    """Add customers with sealed addresses; return their ids and shops. When all numbers are taken it begins anew."""
+    known = session.scalars(select(func.count()).select_from(Customer).where(Customer.channel == channel)).one()
+    places = [place % CUSTOMERS for place in range(known, known + count)]
+    return [(_customer(session, place, channel, now), _shop(place)) for place in places]
 
 
-def add_bookings(session: Session, count: int, *, now: datetime) -> list[UUID]:
-    """Add confirmed bookings that begin in half an hour; return their ids."""
-    people = cycle(add_customers(session, now))
+def add_bookings(
+    session: Session,
+    count: int,
+    *,
+    now: datetime,
+    channel: Channel = Channel.SMS,
+    starts_in: timedelta = _HALF_HOUR,
+) -> list[UUID]:
+    """Add confirmed bookings of customers of their own, twenty each; return the bookings' ids."""
+    people = cycle(add_customers(session, -(-count // _MESSAGES_EACH), now=now, channel=channel))
     session.flush()
     ids: list[UUID] = []
     for page in _pages(count):
-        rows = [_booking(new_id(unix_ms()), customer, shop, now) for customer, shop in islice(people, page)]
+        rows = [
+            _booking(customer, shop, channel, now=now, starts_at=now + starts_in)
+            for customer, shop in islice(people, page)
+        ]
         session.execute(insert(Booking), rows)
         ids += [row["id"] for row in rows]
     return ids
 
 
-def add_messages(session: Session, bookings: Sequence[UUID], *, now: datetime) -> None:
-    """Add a queued reminder for each booking, and the job that delivers it: due, not handed over."""
-    people = dict(session.execute(select(Customer.id, Customer.shop_id)).tuples().all())
-    owners = dict(session.execute(select(Booking.id, Booking.customer_id)).tuples().all())
+def add_messages(
+    session: Session, bookings: Sequence[UUID], *, now: datetime, kind: Kind = Kind.BOOKING_REMINDER_DAY
+) -> None:
+    """Add a queued message for each booking, and the job that delivers it: due, not handed over."""
+    columns = (Booking.customer_id, Booking.shop_id, Booking.channel, Booking.ends_at.label("expires_at"))
+    known = {about["id"]: about for about in session.execute(select(Booking.id, *columns)).mappings()}
+    queue = NATURES[kind].queue
     for page in _paged(bookings):
-        rows = [_message(new_id(unix_ms()), booking, owners[booking], people[owners[booking]], now) for booking in page]
+        rows = [_message(kind, known[booking], now) for booking in page]
         session.execute(insert(Message), rows)
-        queue = NATURES[_REMINDER].queue
         jobs = [_job(Name.DELIVER_MESSAGE, queue, now, message_id=str(row["id"])) for row in rows]
         session.execute(insert(Job), jobs)
+
+
+def add_codes(session: Session, count: int, *, now: datetime) -> list[UUID]:
+    """Owe a code each to numbers that nothing else goes to, as the API does; return the proofs' ids."""
+    proofs: list[UUID] = []
+    for place in range(count):
+        shop = session.get_one(Shop, _shop(place))
+        contact = Contact(Channel.SMS, phone(CUSTOMERS + place % (_FAULTLESS - CUSTOMERS)))
+        customer = customer_at(session, shop.id, contact, now=now)
+        proof = verifications.begin(
+            session, shop, customer, contact, language="ja", received_at=now, network=None, caller=_KEY_ID
+        )
+        session.add(proof)
+        session.flush()
+        verifications.owe_code(session, proof)
+        proofs.append(proof.id)
+    return proofs
 
 
 def add_reminders(session: Session, bookings: Sequence[UUID], *, now: datetime) -> None:
@@ -136,13 +167,24 @@ def add_waiting(session: Session, count: int, *, now: datetime) -> None:
         )
 
 
-def _booking(booking_id: UUID, customer_id: UUID, shop_id: str, now: datetime) -> dict[str, Any]:
-    starts_at = now + _HALF_HOUR
+def _shop(place: int) -> str:
+    return f"bench-{place % SHOPS}"
+
+
+def _customer(session: Session, place: int, channel: Channel, now: datetime) -> UUID:
+    address = phone(place) if channel is Channel.SMS else f"bench-{place}@example.jp"
+    return customer_at(session, _shop(place), Contact(channel, address), now=now).id
+
+
+def _booking(
+    customer_id: UUID, shop_id: str, channel: Channel, *, now: datetime, starts_at: datetime
+) -> dict[str, Any]:
+    booking_id = new_id(unix_ms())
     return {
         "id": booking_id,
         "shop_id": shop_id,
         "customer_id": customer_id,
-        "channel": Channel.SMS,
+        "channel": channel,
         "language": "ja",
         "status": Status.CONFIRMED,
         "revision": 1,
@@ -161,20 +203,20 @@ def _booking(booking_id: UUID, customer_id: UUID, shop_id: str, now: datetime) -
     }
 
 
-def _message(message_id: UUID, booking_id: UUID, customer_id: UUID, shop_id: str, now: datetime) -> dict[str, Any]:
+def _message(kind: Kind, booking: Mapping[Any, Any], now: datetime) -> dict[str, Any]:
     return {
-        "id": message_id,
-        "kind": _REMINDER,
-        "channel": Channel.SMS,
+        "id": new_id(unix_ms()),
+        "kind": kind,
+        "channel": booking["channel"],
         "language": "ja",
-        "shop_id": shop_id,
-        "customer_id": customer_id,
-        "booking_id": booking_id,
+        "shop_id": booking["shop_id"],
+        "customer_id": booking["customer_id"],
+        "booking_id": booking["id"],
         "revision": 1,
-        "once_key": f"{_REMINDER}:{booking_id}:1:",
+        "once_key": f"{kind}:{booking['id']}:1:",
         "state": State.QUEUED,
         "created_at": now,
-        "expires_at": now + 2 * _HALF_HOUR,
+        "expires_at": booking["expires_at"],
     }
 
 
