@@ -31,12 +31,15 @@ from worker.clock import unix_ms
 from worker.stack import StackError
 
 _TOKYO = ZoneInfo("Asia/Tokyo")
-_PLAYS_A_SCRIPT = 20
-_HARMLESS = 0.1
-"""The part of all requests at the vendor at which nothing special happens."""
-_STEP = timedelta(seconds=90)
-_STEPS_EVERY_SECONDS = 8
-"""Business time goes in steps: for a second after each, processes that cache the clock disagree about it."""
+_PLAYS_A_SCRIPT = 60
+_HARMLESS = 0.04
+"""The part of all requests at the vendor at which nothing special happens; of those that it takes there are more."""
+_PLAIN_ACCEPTS: Mapping[str, int] = {"sms": 12, "mail": 8}
+"""Among the answers of a deck: only what is taken has a fate and receipts, and of those there are many kinds."""
+_STEP = timedelta(seconds=30)
+_STEPS_EVERY_SECONDS = 2
+"""Business time goes in steps: for a second after each, processes that cache the clock disagree about it. They are
+shorter than an account rests that refused us: with longer ones all accounts would rest most of the time."""
 _KNOCKS_EVERY_SECONDS = 10
 _SLOWER_THAN_WE_WAIT = READ_SECONDS + 1.5
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -45,6 +48,7 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "receipts_late": {"seconds": 90},
     "receipts_duplicated": {"copies": 3},
 }
+_LONGER_THAN_ANY_SMS_IS_VALID = 40_000
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ class Vandal:
         deck += [self._freezing("sandbox", 4.0), self._freezing("api", 3.0)]
         deck += [self._flush_redis] * 3 + [self._freeze_redis, self._kill_redis, self._kill_redis]
         deck += [self._restart_postgres, self._kill_postgres]
-        deck += [self._shut_the_vendors_door] * 10
+        deck += [self._shut_the_vendors_door] * 8
         deck += [self._repeat_messages] * 6 + [self._send_strays] * 4
         self._dice.shuffle(deck)
         return deck
@@ -145,7 +149,7 @@ class Vandal:
     def _run(self) -> None:
         while not self._weather.over.is_set():
             for act in self._deck():
-                if self._weather.over.wait(self._dice.uniform(0.5, 2.6)):
+                if self._weather.over.wait(self._dice.uniform(0.8, 3.4)):
                     return
                 try:
                     act()
@@ -235,7 +239,7 @@ class Vandal:
     def _repeat_messages(self) -> None:
         """Say again what the broker has been told, several times over."""
         with self._scene.database.snapshot() as session:
-            rung = session.scalars(select(Job).where(Job.rung_at.is_not(None)).limit(50)).all()
+            rung = session.scalars(select(Job).where(Job.rung_at.is_not(None)).limit(25)).all()
         told = [(str(each.id), each.name, each.queue, each.args) for each in rung]
         self._remembered = [*self._remembered, *told][-500:]
         self._publish([each for each in told for _ in range(self._dice.randint(1, 4))], "repeat what is rung")
@@ -319,9 +323,18 @@ class Liar:
         kind = faults.BY_NAME[self._deal(channel, "answer")]
         play = [_act(kind.name)]
         if kind.accepts:
-            play += [_act(self._deal(channel, "fate"))] if self._dice.random() < 0.85 else []
-            play += [_act(self._deal(channel, "receipts"))] if self._dice.random() < 0.5 else []
+            fate = [self._fate(channel)] if self._dice.random() < 0.92 else []
+            # What is dropped has no receipts to be late, lost or doubled.
+            told = {"kind": "accept_then_drop"} not in fate and self._dice.random() < 0.5
+            play += [*fate, *([_act(self._deal(channel, "receipts"))] if told else [])]
         return play
+
+    def _fate(self, channel: faults.Channel) -> dict[str, Any]:
+        """A fate; most SMS that the vendor queues stay there until they are not valid any more."""
+        act = _act(self._deal(channel, "fate"))
+        if act["kind"] == "queue_for" and channel == "sms" and self._dice.random() < 0.75:
+            act["seconds"] = _LONGER_THAN_ANY_SMS_IS_VALID
+        return act
 
     def _deal(self, channel: faults.Channel, part: faults.Part) -> str:
         deck = self._decks.setdefault(f"{channel}/{part}", [])
@@ -329,8 +342,9 @@ class Liar:
             kinds = [kind for kind in faults.KINDS if kind.part == part and channel in kind.channels]
             # What happens on one channel only must be met there as often as the rest is on both.
             deck += [kind.name for kind in kinds for _ in range(3 - len(kind.channels))]
-            # Only what is taken has a fate and receipts.
-            deck += ["accept"] * 13 if part == "answer" else []
+            deck += ["accept"] * _PLAIN_ACCEPTS[channel] if part == "answer" else []
+            # On one channel it is two: what comes late, and what is not valid any more by then.
+            deck += ["queue_for"] * 2 if part == "fate" and channel == "sms" else []
             self._dice.shuffle(deck)
         return deck.pop()
 

@@ -3,6 +3,7 @@
 They keep what the API promised them, and every answer that it should not have given. They know no rows.
 """
 
+import contextlib
 import re
 import threading
 import time
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from random import Random  # noqa: TID251 - the same seed must play the same storm again
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,9 +28,10 @@ from tests.chaos.scene import Scene
 _AT_ONCE = 80
 _WAITS_FOR_A_CODE_SECONDS = 25.0
 _ASKS_AGAIN_AFTER_SECONDS = 17.0
-_LOOKS_EVERY_SECONDS = 0.4
+_LOOKS_EVERY_SECONDS = 1.0
 _PATIENCE_SECONDS = 120.0
 _DAYS_AHEAD = 8
+_BOUNCED_LONG_AGO = 0.28
 _CODE = re.compile(r"(?:#|^)(\d{6})$", re.MULTILINE)
 _UNCERTAIN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _EXPECTED = frozenset({200, 201, 409, 410, 422, 429})
@@ -80,17 +83,20 @@ class Customers:
         """Let nobody in any more, and wait until those who are here have their answers."""
         self._over.set()
         self._door.join()
-        self._pool.shutdown(wait=True)
+        # Who is still in the queue has asked for nothing yet, and would meet calm weather.
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _let_in(self) -> None:
         began = time.monotonic()
-        while not self._over.wait(max(0.0, began + self.promises.begun / self._rate - time.monotonic())):
-            number = self.promises.begun
-            self.promises.begun += 1
+        for number in count():
+            if self._over.wait(max(0.0, began + number / self._rate - time.monotonic())):
+                return
             self._pool.submit(self._flow, number)
 
     def _flow(self, number: int) -> None:
         dice = Random(f"{self._seed}:{number}")  # noqa: S311 - not for secrets
+        with self._lock:
+            self.promises.begun += 1
         try:
             if dice.random() < 0.2:
                 self._prove_alone(number, dice)
@@ -102,7 +108,7 @@ class Customers:
     # What customers do
 
     def _prove_alone(self, number: int, dice: Random) -> None:
-        contact, address = _contact(number, dice)
+        contact, address = self._contact(number, dice)
         shop = dice.choice(sorted(self._shops))
         wish = {"shop": shop, "contact": contact, "customer_ip": _address(number), "language": _language(dice)}
         begun = self._ask("/v1/verifications", wish, f"v{number}")
@@ -116,7 +122,7 @@ class Customers:
             self._ask(f"/v1/verifications/{verification}/check", {"code": code}, f"k{number}")
 
     def _book(self, number: int, dice: Random) -> None:
-        contact, address = _contact(number, dice)
+        contact, address = self._contact(number, dice)
         held = self._hold(number, contact, dice)
         if held is None:
             return
@@ -142,11 +148,12 @@ class Customers:
             self._cancel(booking, revision, number)
 
     def _hold(self, number: int, contact: Mapping[str, str], dice: Random) -> dict[str, Any] | None:
+        shop, at = self._slot(dice)
+        starts_at = at.isoformat()
         for trial in range(8):
-            shop, starts_at = self._slot(dice)
             wish = {
                 "shop": shop,
-                "starts_at": starts_at.isoformat(),
+                "starts_at": starts_at,
                 "contact": contact,
                 "customer_ip": _address(number),
                 "language": _language(dice),
@@ -157,6 +164,9 @@ class Customers:
             if answer.status_code == 201:
                 held: dict[str, Any] = answer.json()
                 return held
+            # Whoever comes second is told of others, and of several customers each takes another one.
+            others = answer.json().get("free_slots", [])
+            starts_at = dice.choice(others)["starts_at"] if others else starts_at
         return None
 
     def _change(self, booking: str, revision: int, number: int, dice: Random) -> int:
@@ -206,6 +216,21 @@ class Customers:
         )
         found = _CODE.search(rows[0]["text"]) if rows else None
         return found[1] if found else None
+
+    def _contact(self, number: int, dice: Random) -> tuple[dict[str, str], str]:
+        """A contact that nobody else has, and that plays no part of its own at the vendor."""
+        if dice.random() < 0.72:
+            phone = f"+81900000{number % 9_000:04}"
+            return {"phone": phone}, phone
+        mail = f"guest-{number}@example.com"
+        if dice.random() < _BOUNCED_LONG_AGO:
+            self._suppress(mail)
+        return {"email": mail}, mail
+
+    def _suppress(self, mail: str) -> None:
+        """Have the vendor know of a mailbox, from somebody else's mail, what we do not: it will say yes, and drop."""
+        with contextlib.suppress(requests.RequestException):
+            requests.post(f"{self._scene.sandbox}/_suppress", json={"email": mail}, timeout=2)
 
     def _slot(self, dice: Random, *, shop: str | None = None) -> tuple[str, datetime]:
         """Choose a slot that the shop's calendar has; whether it is free, only the API knows."""
@@ -265,15 +290,6 @@ class Customers:
     def _note(self, what: str) -> None:
         with self._lock:
             self.promises.odd[what] += 1
-
-
-def _contact(number: int, dice: Random) -> tuple[dict[str, str], str]:
-    """A contact that nobody else has, and that plays no part of its own at the vendor."""
-    if dice.random() < 0.8:
-        phone = f"+81900000{number % 9_000:04}"
-        return {"phone": phone}, phone
-    mail = f"guest-{number}@example.com"
-    return {"email": mail}, mail
 
 
 def _address(number: int) -> str:

@@ -29,9 +29,11 @@ from worker.stack import REPOSITORY, Stack, read_procfile
 READ_SECONDS = 2
 """How long a vendor may take to answer here; the faults that are slow are slower than this."""
 
-_SIDS = ("AC" + "5" * 32, "AC" + "6" * 32)
-_TOKENS = ("a-token-of-the-storm", "another-token-of-the-storm")
-_MAIL_KEYS = ("SG.a-key-of-the-storm", "SG.another-key-of-the-storm")
+_SIDS = ("AC" + "5" * 32, "AC" + "6" * 32, "AC" + "8" * 32)
+_TOKENS = ("a-token-of-the-storm", "another-token-of-the-storm", "a-third-token-of-the-storm")
+_SENDERS = ("+15005550006", "MG" + "7" * 32, "+15005550007")
+"""Numbers, and a Messaging Service, whose messages are accepted before it is known who sends them."""
+_MAIL_KEYS = ("SG.a-key-of-the-storm", "SG.another-key-of-the-storm", "SG.a-third-key-of-the-storm")
 _SANDBOX_ONLY = ("SANDBOX_", "SENDGRID_EVENTS_URL")
 
 _SEED = """
@@ -135,7 +137,8 @@ def _environment(folder: Path, database_url: str, broker_url: str) -> dict[str, 
         "BROKER_URL": broker_url,
         "PORT_API": str(api),
         "PUBLIC_URL": f"http://127.0.0.1:{api}",
-        # The sandbox is two vendors a channel: it reads the same variables, with both accounts in each.
+        # The sandbox is three vendors a channel: it reads the same variables, with all accounts in each. With fewer
+        # accounts all of a channel's would rest at once, from one refusal or silence to the next.
         "SANDBOX_HOST": "127.0.0.1",
         "SANDBOX_PORT": str(sandbox),
         "SANDBOX_LEDGER": str(folder / "sandbox.db"),
@@ -157,8 +160,8 @@ def _environment(folder: Path, database_url: str, broker_url: str) -> dict[str, 
 
 def _sms_accounts(url: str) -> list[dict[str, Any]]:
     return [
-        {"name": f"sms-{place}", "api_url": url, "account_sid": sid, "auth_token": token, "sender": "+15005550006"}
-        for place, (sid, token) in enumerate(zip(_SIDS, _TOKENS, strict=True), start=1)
+        {"name": f"sms-{place}", "api_url": url, "account_sid": sid, "auth_token": token, "sender": sender}
+        for place, (sid, token, sender) in enumerate(zip(_SIDS, _TOKENS, _SENDERS, strict=True), start=1)
     ]
 
 

@@ -21,6 +21,10 @@ from sandbox.faults import KINDS
 from tests.chaos.customers import Promises
 from tests.chaos.scene import Scene
 
+WORTH_A_CLAIM = 50
+"""So often each kind of fault is met in a storm that is worth a claim; one that is shorter than that shows less."""
+FEWEST_MESSAGES = 2000
+FULL_STORM_SECONDS = 600
 UNDER_WAY = frozenset({State.QUEUED, State.SENDING})
 _ENDED_UNSENT = frozenset({State.FAILED, State.UNDELIVERED, State.EXPIRED, State.VOIDED})
 _NOBODY_KNOWS = frozenset({"never_known", "a_person_decided"})
@@ -28,9 +32,19 @@ _CONFIRMATIONS = frozenset({Kind.BOOKING_CONFIRMED, Kind.BOOKING_CONFIRMED_SAME_
 _CHANGES = frozenset({Kind.BOOKING_CHANGED, Kind.BOOKING_CHANGED_FINAL})
 _CANCELLATIONS = frozenset({Kind.BOOKING_CANCELLED})
 
-
 _LETTERS = """
-SELECT message, attempt, delivered_at, status FROM letter ORDER BY id"""
+SELECT message, attempt, delivered_at, status, error_code, play,
+    json_extract(details, '$.service') AS service, json_extract(details, '$.suppressed') AS suppressed
+FROM letter ORDER BY id"""
+# The fate of a mail that a suppressed mailbox does not get is that it is dropped, whatever the script says.
+_PLAYED = """
+SELECT kind, count(*) AS times FROM played
+WHERE attempt IS NULL OR attempt NOT IN (
+    SELECT attempt FROM letter WHERE attempt IS NOT NULL AND json_extract(details, '$.suppressed') IS NOT NULL)
+GROUP BY kind"""
+_VALIDITY_OVER = 30036
+_AGAIN = ":again"
+"""Ends the key of a message that says once more what another one said that did not arrive."""
 
 
 @dataclass
@@ -38,7 +52,7 @@ class Found:
     """Everything there is to judge by, read once.
 
     Attributes:
-        letters: what the vendor took: message, attempt, delivered_at, status, play.
+        letters: what the vendor took: message, attempt, delivered_at, status, error_code, play, service, suppressed.
         played: how often each kind of fault was met.
     """
 
@@ -81,8 +95,8 @@ def read(scene: Scene, promises: Promises) -> Found:
         attempts = session.scalars(select(Attempt)).all()
         verifications = session.scalars(select(Verification)).all()
         jobs = session.scalars(select(Job)).all()
-    letters = scene.ledger_rows("SELECT message, attempt, delivered_at, status, play FROM letter ORDER BY id")
-    played = scene.ledger_rows("SELECT kind, count(*) AS times FROM played GROUP BY kind")
+    letters = scene.ledger_rows(_LETTERS)
+    played = scene.ledger_rows(_PLAYED)
     return Found(
         now=scene.clock.now(),
         messages=messages,
@@ -158,6 +172,10 @@ def _messages(found: Found) -> Iterator[str]:
 def _ledger(found: Found) -> Iterator[str]:
     strangers = set(found.deliveries) - {str(message_id) for message_id in found.messages}
     yield from (f"the vendor delivered {stranger}, which stands in no row" for stranger in strangers)
+    said = Counter[str]()
+    for message in found.messages.values():
+        said[message.once_key.removesuffix(_AGAIN)] += found.deliveries[str(message.id)]
+    yield from (f"{what} reached somebody {times} times" for what, times in said.items() if times > 1)
     calls = Counter(str(letter["attempt"]) for letter in found.letters)
     yield from (f"attempt {attempt} was taken {times} times" for attempt, times in calls.items() if times > 1)
     yield from (
@@ -251,9 +269,21 @@ def fates(found: Found) -> Counter[str]:
 
 
 def hits(found: Found) -> dict[str, int]:
-    """Return how often each kind of fault was met, those that were never met included."""
-    names = [kind.name for kind in KINDS if kind.name != "accept"]
-    return {name: found.played.get(name, 0) for name in ["refuse_connect", *names]}
+    """Return how often each kind of fault was met by a call, those that were never met included."""
+    return {
+        "refuse_connect": sum(attempt.code == "connect" for attempt in found.attempts),
+        **{kind.name: found.played.get(kind.name, 0) for kind in KINDS if kind.name != "accept"},
+        "accepted by a Messaging Service, with 0 segments": sum(bool(letter["service"]) for letter in found.letters),
+        "not valid any more (30036)": sum(letter["error_code"] == _VALIDITY_OVER for letter in found.letters),
+        "suppressed: 202, then dropped": sum(bool(letter["suppressed"]) for letter in found.letters),
+    }
+
+
+def shortfalls(found: Found) -> list[str]:
+    """Return why these messages and faults are too few to be worth a claim, as sentences; empty when they are not."""
+    few = [f"{kind} was met {times} times" for kind, times in hits(found).items() if times < WORTH_A_CLAIM]
+    messages = len(found.messages)
+    return [*([f"there were only {messages} messages"] if messages < FEWEST_MESSAGES else []), *few]
 
 
 def is_open(message: Message) -> bool:
