@@ -34,7 +34,7 @@ test: | $(DEV_STAMP)  ## Run all tests (ARGS='-k code' for some of them)
 chaos: | $(DEV_STAMP)  ## Kill, freeze and lie for ten minutes while customers book (CHAOS_SECONDS=120 CHAOS_SEED=7)
 	@CHAOS_SECONDS='$(CHAOS_SECONDS)' CHAOS_SEED='$(CHAOS_SEED)' $(RUN) tests.chaos.storm $(ARGS)
 
-bench: | $(DEV_STAMP)  ## Measure speed beside a bare Celery no-op, in four minutes (BENCH_FULL=1: all of it)
+bench: | $(DEV_STAMP)  ## Measure speed beside a bare Celery no-op, in eight minutes (BENCH_FULL=1: all of it)
 	$(RUN) bench
 
 lint: types | $(DEV_STAMP)  ## Check rules, layout and types
