@@ -312,24 +312,25 @@ class Stack:
         Returns:
             The exit status: 0 after a signal, 1 if a process died again and again.
         """
-        asked = threading.Event()
-        again = threading.Event()
+        # A handler interrupts the main thread anywhere, even inside `Event.wait`, for whose lock `Event.set` would then
+        # wait until the end of time. Appending to a list takes no lock.
+        heard: list[int] = []
 
         def hear(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
-            (again if asked.is_set() else asked).set()
+            heard.append(number)
 
         signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {number: signal.signal(number, hear) for number in signals}
         try:
-            while not asked.is_set() and not self._gave_up.is_set():
-                asked.wait(0.2)
+            while not heard and not self._gave_up.is_set():
+                time.sleep(0.1)
                 meanwhile()
             stopping()
             ending = threading.Thread(target=self.stop, name="stop", daemon=True)
             ending.start()
             while ending.is_alive():
                 ending.join(0.1)
-                if again.is_set():
+                if len(heard) > 1:
                     self.kill_all()
             return 1 if self._gave_up.is_set() else 0
         finally:

@@ -414,6 +414,56 @@ def test_a_launcher_that_is_asked_to_end_ends_cleanly(
     assert not any(alive(pid) for pid in pids)
 
 
+# Sends itself the signal before the n-th line that `run` and the library under it execute, for n = 0, 1, 2 …
+INTERRUPTED_ANYWHERE = """
+import os, signal, sys
+from worker.stack import Stack
+
+def ends_when_interrupted_before_line(number):
+    seen = 0
+    def trace(frame, event, argument):
+        nonlocal seen
+        if event == "line":
+            seen += 1
+            if seen - 1 == number:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return trace
+    stack = Stack(os.environ, procfile={})
+    turns = []
+    def meanwhile():
+        turns.append(1)
+        if len(turns) == 1:
+            sys.settrace(trace)
+            sys._getframe(1).f_trace = trace
+        elif len(turns) > 2:
+            raise StopIteration  # the line is not among those of one turn
+    try:
+        return stack.run(meanwhile=meanwhile) == 0
+    except StopIteration:
+        return False
+    finally:
+        sys.settrace(None)
+
+lines = 0
+while ends_when_interrupted_before_line(lines):
+    lines += 1
+print(lines)
+"""
+
+
+def test_a_signal_ends_the_stay_wherever_it_interrupts_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_ANYWHERE],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert int(done.stdout) >= 4
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the keeper through /proc")
 def test_a_keeper_that_was_killed_is_replaced_and_knows_what_its_predecessor_knew() -> None:
     script = (
