@@ -23,7 +23,7 @@ help:  ## What there is
 up: | $(UP_READY)  ## Start everything on this machine; Ctrl-C stops it (VERBOSE=1 shows all output)
 	@exec $(RUN) worker up
 
-demo: | $(UP_READY)  ## Play a customer's whole journey against the running stack
+demo: | $(UP_READY)  ## Play a booking and a disclosure case, whole, against the running stack
 	@exec $(RUN) worker demo
 
 setup: | $(DEV_STAMP)  ## Install what the tests need (`make up` needs less, and installs it itself)
@@ -31,8 +31,9 @@ setup: | $(DEV_STAMP)  ## Install what the tests need (`make up` needs less, and
 test: | $(DEV_STAMP)  ## Run all tests (ARGS='-k code' for some of them)
 	$(RUN) pytest $(ARGS)
 
-chaos: | $(DEV_STAMP)  ## Kill, freeze and lie for ten minutes while customers book (CHAOS_SECONDS=120 CHAOS_SEED=7)
+chaos: | $(DEV_STAMP)  ## Kill, freeze, lie: ten minutes of bookings, five of 300 cases (CHAOS_SECONDS, CHAOS_CASE_SECONDS, CHAOS_SEED)
 	@CHAOS_SECONDS='$(CHAOS_SECONDS)' CHAOS_SEED='$(CHAOS_SEED)' $(RUN) tests.chaos.storm $(ARGS)
+	@CHAOS_CASE_SECONDS='$(CHAOS_CASE_SECONDS)' CHAOS_SEED='$(CHAOS_SEED)' $(RUN) tests.chaos.case_storm
 
 bench: | $(DEV_STAMP)  ## Measure speed beside a bare Celery no-op, in eight minutes (BENCH_FULL=1: all of it)
 	$(RUN) bench

@@ -32,4 +32,16 @@ beat_schedule: dict[str, dict[str, Any]] = {
         "schedule": 3600.0,
         "options": {"queue": "sweeps", "expires": 600},
     },
+    # A day on which the disclosure service ends may be set while cases wait; they set their own timers when they move.
+    "owe-service-end": {
+        "task": "case.owe_service_end",
+        "schedule": 3600.0,
+        "options": {"queue": "sweeps", "expires": 600},
+    },
+    # The audit trail gets a signed head a day. An hour late is soon enough: a head says when it was made.
+    "owe-daily-head": {
+        "task": "audit.owe_head",
+        "schedule": 3600.0,
+        "options": {"queue": "sweeps", "expires": 600},
+    },
 }

@@ -65,5 +65,7 @@ imports = [
     "tasks.delivery",
     "tasks.settling",
     "tasks.webhooks",
+    "tasks.disclosure",
+    "tasks.auditing",
 ]
 worker_cancel_long_running_tasks_on_connection_loss = False

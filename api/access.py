@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from hashlib import sha256
 from typing import Annotated
 
@@ -12,6 +12,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.problems import Problem
 from models.access import ApiKey, Scope
 from models.booking import Booking
+from models.roles import ROLES, Operation, Role, may
+from worker.cases.moving import Actor
 from worker.database import database
 
 _KEY = re.compile(r"tk_([a-z0-9-]{1,40})_([A-Za-z0-9_-]{43})")
@@ -49,6 +51,29 @@ def needs(scope: Scope) -> Callable[[ApiKey], Awaitable[ApiKey]]:
     return admit
 
 
+def needs_role(operation: Operation) -> Callable[..., Awaitable[Actor]]:
+    """Return a dependency that admits people who may do this, by the one table of roles; it gives who they are (S5)."""
+
+    async def admit(caller: Annotated[ApiKey, Depends(needs(Scope.CASES_WORK))]) -> Actor:
+        # Cases are of no shop.
+        unbound(caller)
+        if caller.person is None:
+            raise Problem(403, "person_missing", "This is a system's key; people's work takes a person's own.")
+        roles = frozenset(caller.roles or ())
+        if not may(roles, operation):
+            raise role_missing(operation, ROLES[operation])
+        return Actor(f"person:{caller.person}", roles)
+
+    return admit
+
+
+def role_missing(operation: Operation, roles: Iterable[Role]) -> Problem:
+    """Return the problem of somebody who bears none of the roles that this takes."""
+    named = [role for role in Role if role in set(roles)]
+    detail = f"This takes one of the roles: {', '.join(named)}."
+    return Problem(403, "role_missing", detail, extra={"operation": operation, "roles": named})
+
+
 def covered(caller: ApiKey, shop_id: str) -> None:
     """Refuse a shop outside the key's partition, as if it did not exist (B36).
 
@@ -67,6 +92,11 @@ def unbound(caller: ApiKey) -> None:
     """
     if caller.shops is not None:
         raise Problem(403, "forbidden", "This concerns all shops; it takes a key that is bound to none.")
+
+
+async def of_all_shops(caller: Annotated[ApiKey, Depends(_caller)]) -> None:
+    """Admit keys that are bound to no shop, as a dependency: what these operations concern is of none."""
+    unbound(caller)
 
 
 def visible(caller: ApiKey, booking: Booking | None) -> Booking:

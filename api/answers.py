@@ -7,12 +7,17 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
+from api.case_answers import CaseNow
 from models.booking import Cause, Released, Status
 from models.customer import Channel
+from models.disclosure import State as CaseState
 from models.message import Kind, State, WhenUnknown
+from models.paper import Standing
+from models.roles import Operation, Role
 from models.webhook import Cause as DeliveryCause
 from models.webhook import DisabledBecause, EventType
 from models.webhook import State as DeliveryState
+from models.work import Work
 
 Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
 
@@ -78,6 +83,7 @@ _MESSAGE: JsonDict = {
     "channel": "sms",
     "shop": "fred",
     "booking": _BOOKING_ID,
+    "case": None,
     "to": "customer",
     "state": "unknown",
     "because": "timed_out",
@@ -137,6 +143,8 @@ _RESEND: JsonDict = {
     "found": 12,
     "ended_at": "2026-12-01T03:05:00Z",
 }
+
+_ENTRY: JsonDict = {"id": "m-1024", "revision": 1, "updated_at": "2030-06-03T01:00:00Z"}
 
 
 def _shown(*examples: JsonDict) -> ConfigDict:
@@ -284,9 +292,10 @@ class MessageShown(BaseModel):
     id: UUID
     kind: Kind
     channel: Channel
-    shop: str
+    shop: str | None = Field(description="null for the notices of a disclosure case.")
     booking: UUID | None
-    to: Literal["customer", "shop"]
+    case: UUID | None
+    to: Literal["customer", "shop", "applicant", "counterparty"]
     state: State
     because: str | None
     created_at: AwareDatetime
@@ -450,6 +459,35 @@ class ResendAccepted(RootModel[DeliveryAccepted | ResendShown]):
     model_config = ConfigDict(json_schema_extra={"examples": [_ACCEPTED, _RESEND]})
 
 
+class EntryShown(BaseModel):
+    """Something that was fed: how often and when it changed, and nothing of what it says."""
+
+    model_config = _shown(_ENTRY)
+
+    id: str = Field(description="As it stands in the address.")
+    revision: int = Field(ge=1, description="1 at first, one more with each change.")
+    updated_at: AwareDatetime = Field(description="When it was last told anew.")
+
+
+class EntryFed(EntryShown):
+    """What became of something that was fed."""
+
+    model_config = _shown({**_ENTRY, "warnings": []})
+
+    warnings: list[Literal["later_change_known", "window_outlasts_eligibility"]] = Field(
+        description="What was accepted and should be looked at."
+    )
+
+
+class MessagesFed(BaseModel):
+    """How many messages were told for the first time."""
+
+    model_config = _shown({"added": 1, "known_already": 0})
+
+    added: int = Field(ge=0)
+    known_already: int = Field(ge=0, description="They stay as they were first told.")
+
+
 class Alive(BaseModel):
     """The process answers."""
 
@@ -509,6 +547,22 @@ class ProblemShown(BaseModel):
     booking_id: UUID | SkipJsonSchema[None] = None
     booking_status: Status | SkipJsonSchema[None] = None
     verification_id: UUID | SkipJsonSchema[None] = None
+    case_id: UUID | SkipJsonSchema[None] = None
+    case_state: CaseState | SkipJsonSchema[None] = Field(None, description="Where the case stands now.")
+    case: CaseNow | SkipJsonSchema[None] = Field(None, description="The case as it stands now, for people's work.")
+    lacks: str | SkipJsonSchema[None] = Field(None, description="What must come first.")
+    sections: str | SkipJsonSchema[None] = Field(None, description="Which sections were not agreed to.")
+    decision_id: UUID | SkipJsonSchema[None] = None
+    digest: str | SkipJsonSchema[None] = Field(None, description="Of what is proposed now.")
+    item_id: UUID | SkipJsonSchema[None] = None
+    paper_id: UUID | SkipJsonSchema[None] = None
+    letter_id: UUID | SkipJsonSchema[None] = None
+    standing: Standing | SkipJsonSchema[None] = Field(None, description="Where the item stands now.")
+    work: Work | SkipJsonSchema[None] = None
+    operation: Operation | SkipJsonSchema[None] = Field(None, description="What the person may not do.")
+    roles: list[Role] | SkipJsonSchema[None] = Field(None, description="The roles one of which it takes.")
+    stopped: bool | SkipJsonSchema[None] = Field(None, description="Whether releases are to be stopped.")
+    stopped_at: AwareDatetime | SkipJsonSchema[None] = Field(None, description="Since when releases are stopped.")
     message_id: UUID | SkipJsonSchema[None] = None
     message_state: State | SkipJsonSchema[None] = None
     starts_at: AwareDatetime | SkipJsonSchema[None] = Field(None, description="The slot that was asked for.")

@@ -5,7 +5,26 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import bookings, description, health, jobs, messages, pages, problems, receipts, shops, verifications, webhooks
+from api import (
+    bookings,
+    case_course,
+    case_decisions,
+    case_letters,
+    case_papers,
+    case_work,
+    cases,
+    description,
+    health,
+    jobs,
+    marketplace,
+    messages,
+    pages,
+    problems,
+    receipts,
+    shops,
+    verifications,
+    webhooks,
+)
 from api.arrivals import Arrivals
 from worker import logs
 from worker.jobs.relay import relay
@@ -35,7 +54,11 @@ def create_app() -> FastAPI:
         redoc_url=None,
     )
     problems.install(app)
-    for part in (shops, bookings, verifications, messages, jobs, webhooks, receipts, health, pages):
+    case_work_parts = (case_work, case_decisions, case_papers, case_course, case_letters)
+    for part in (
+        *(shops, bookings, verifications, messages, jobs, webhooks, cases, *case_work_parts),
+        *(marketplace, receipts, health, pages),
+    ):
         app.include_router(part.router)
     description.install(app)
     app.add_middleware(Arrivals)

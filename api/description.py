@@ -64,9 +64,12 @@ _TAGS = {
     "shops": "Shops and their free slots.",
     "bookings": "From the hold to the call: hold, enter the code, change, cancel.",
     "verifications": "Proving a contact for a purpose of your own.",
+    "disclosure-cases": "From the form to the letter: file, tell facts, and what a party asks for by its link.",
+    "case-work": "For the people who handle disclosure cases: each operation takes a role, and a reason.",
     "messages": "For operators: what became of messages, and what a person decides about them.",
     "jobs": "For operators: what the database owes.",
     "webhooks": f"Being told of what happens. Events are kept for {_WEBHOOKS_KEPT.days} days.",
+    "marketplace": "What the marketplace feeds: members, transactions, organisations. Nothing of it is read back.",
     "receipts": "Where vendors report; nobody else can call these.",
     "health": "For whoever watches the process.",
 }

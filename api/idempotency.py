@@ -119,9 +119,11 @@ def submitted(scope: Scope, *, key_required: bool = False) -> Callable[..., Awai
         received_at: ReceivedAt,
         key: Annotated[str | None, _key_header(required=key_required)] = None,
     ) -> Submission:
-        return Submission(
-            caller, received_at, f"{request.method} {request.url.path}", parse_key(key, required=key_required)
-        )
+        # Who proves to be another party asks something else.
+        link = request.headers.get("Case-Link")
+        proof = f" {fingerprint('case-link', link)}" if link else ""
+        target = f"{request.method} {request.url.path}{proof}"
+        return Submission(caller, received_at, target, parse_key(key, required=key_required))
 
     return read
 

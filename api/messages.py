@@ -24,6 +24,7 @@ from worker import carriers, suppressions
 from worker.customers import Contact
 from worker.database import database
 from worker.jobs import enqueue
+from worker.messages import message_moved
 
 router = APIRouter(prefix="/v1", tags=["messages"])
 
@@ -117,7 +118,9 @@ def close(message_id: UUID, body: Closing, sent: SentByOperator) -> JSONResponse
 
     def act(session: Session) -> Answer:
         message = _locked(session, sent, message_id)
+        before = message.state
         message.decide_to_close(arrived=body.arrived, now=sent.received_at)
+        message_moved(session, message, before, now=sent.received_at)
         _note(session, message, "close", body.reason, sent)
         return Answer(_out(session, message))
 
@@ -195,7 +198,8 @@ def _out(session: Session, message: Message) -> dict[str, Any]:
         "channel": message.channel,
         "shop": message.shop_id,
         "booking": str(message.booking_id) if message.booking_id else None,
-        "to": "customer" if message.customer_id else "shop",
+        "case": str(message.case_id) if message.case_id else None,
+        "to": message.party or ("customer" if message.customer_id else "shop"),
         "state": message.state,
         "because": message.because,
         "created_at": instant(message.created_at),

@@ -36,8 +36,10 @@ def instant(at: datetime | None) -> str | None:
     return text.replace("+00:00", "Z")
 
 
-_NOT_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\ud800-\udfff]")
-"""Control characters, which PostgreSQL refuses or a terminal obeys, and halves of characters, which nothing encodes."""
+_CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069"
+_NOT_TEXT = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
+"""Control characters, which PostgreSQL refuses, a terminal obeys or which turn the text around them about, and halves
+of characters, which nothing encodes."""
 
 
 def _plain_text(text: str) -> str:
@@ -46,9 +48,7 @@ def _plain_text(text: str) -> str:
     return text
 
 
-PlainText = Annotated[
-    str, AfterValidator(_plain_text), Field(json_schema_extra={"pattern": r"^[^\x00-\x08\x0b-\x1f]*$"})
-]
+PlainText = Annotated[str, AfterValidator(_plain_text), Field(json_schema_extra={"pattern": rf"^[^{_CONTROL}]*$"})]
 
 
 def _address(given: object) -> object:

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from bench import accepting, bounds, draining, outage, promptness, report, rows, sweeping
+from bench import accepting, bounds, draining, outage, promptness, report, rows, sweeping, waiting_cases
 from bench.accepting import Accepted
 from bench.bounds import Outage
 from bench.draining import Drained
@@ -93,6 +93,8 @@ def _measure(place: Ground, plan: Plan) -> tuple[list[Line], list[str]]:
                 broken += bounds.broken(seen)
             case "sweeps":
                 lines += _sweeps(plan)
+            case "cases":
+                lines += _waiting(plan)
             case _:
                 lines += _churn(plan)
     return lines, broken
@@ -252,6 +254,22 @@ def _churn(plan: Plan) -> list[Line]:
         Line("  table then", found.table_mb[0], "MB", note=f"{found.table_mb[1]:.1f} MB after the VACUUM"),
         Line("  indexes then", found.indexes_mb[0], "MB", note=f"{found.indexes_mb[1]:.1f} MB after the VACUUM"),
     ]
+
+
+def _waiting(plan: Plan) -> list[Line]:
+    _say("Cases that wait …")
+    found = waiting_cases.against_waiting(database(), plan.waiting, rounds=plan.rounds)
+    lines: list[Line] = []
+    for each in found:
+        times = each.blocks / found[0].blocks
+        note = (
+            f"touches {each.blocks:,.0f} blocks, {times:.2f} × those with none waiting; {each.each_cpu_ms:.1f} ms CPU"
+        )
+        lines += [
+            Line(f"sweep, {waiting_cases.DUE} of {each.waiting:,} waiting cases due", each.sweep_ms, "ms"),
+            Line("  and each brought to its end", each.each_ms, "ms", note=note),
+        ]
+    return lines
 
 
 def _touches(found: Sweep) -> str:

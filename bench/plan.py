@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-PARTS = ("throughput", "codes", "outage", "sweeps", "churn")
+PARTS = ("throughput", "codes", "outage", "sweeps", "cases", "churn")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,11 @@ class Scope(StrEnum):
     VERIFICATIONS = "verifications"
     WEBHOOKS = "webhooks:manage"
     OPERATOR = "operator"
+    MARKETPLACE_WRITE = "marketplace:write"
+    CASES_WRITE = "cases:write"
+    CASES_READ = "cases:read"
+    CASES_PAY = "cases:pay"
+    CASES_WORK = "cases:work"
 
 
 class ApiKey(Base):
@@ -31,6 +36,8 @@ class ApiKey(Base):
         id: the public part, also the caller's name in logs and trails.
         secret_sha256: hash of the secret part, which has 256 bits and so needs no slow hash.
         shops: the shops it may see and act for; None for all (B36).
+        person: who bears it, for people's keys: four eyes compare persons, however many keys one has.
+        roles: what that person may do with disclosure cases; see models/roles.py.
     """
 
     __tablename__ = "api_keys"
@@ -40,6 +47,8 @@ class ApiKey(Base):
     secret_sha256: Mapped[str] = mapped_column(String(64))
     scopes: Mapped[list[str]] = mapped_column(Json)
     shops: Mapped[list[str] | None] = mapped_column(Json)
+    person: Mapped[str | None] = mapped_column(String(64))
+    roles: Mapped[list[str] | None] = mapped_column(Json)
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 
@@ -47,8 +56,8 @@ class ApiKey(Base):
         """Whether the key may do this at all."""
         return scope in self.scopes
 
-    def covers(self, shop_id: str) -> bool:
-        """Whether the key may see this shop."""
+    def covers(self, shop_id: str | None) -> bool:
+        """Whether the key may see this shop; what is of no shop is for keys that are bound to none."""
         return self.shops is None or shop_id in self.shops
 
 

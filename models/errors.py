@@ -3,6 +3,7 @@
 Refusal                     the request was understood and may not happen
 ├── IllegalMove             no arrow leads from this state to that one
 ├── WindowClosed            the deadline for a change or cancellation has passed
+│   └── DeadlinePassed      the deadline of a disclosure case has passed
 ├── StaleRevision           the caller decided on an older version of the row
 ├── SlotTaken               somebody else holds the slot
 ├── SlotUnknown             the shop's calendar has no such slot, or it is not open for acceptance
@@ -15,6 +16,18 @@ Refusal                     the request was understood and may not happen
 ├── ResendTooSoon           the cool-down since the last code is not over
 ├── ResendTooOften          the code was sent as often as it may be
 ├── TooManyRequests         a cap on codes, tries or requests is reached
+├── ServiceEnded            the disclosure service takes nothing new any more
+├── NotReady                a guard of a disclosure case is not met; it names which
+├── CaseHeld                a person put the case on hold
+├── FourEyes                the second person must be another one
+├── KnownAlready            somebody has written down or done just this before
+├── ReleasesStopped         a person has stopped all releases
+├── AlreadyOpen             the same applicant has an open case about the same transaction
+├── ConsentMissing          a section of the guideline was not agreed to in its present wording
+├── MemberUnknown           a party of the trade is not in the registry
+├── NicknameTaken           another member bears the nickname
+├── PartyOfCase             somebody is a party of an open case
+├── PartiesFixed            a trade's parties never change
 └── ContactRefused          the phone number or mailbox cannot be served (models/contact.py)
     ├── PhoneInvalid        it is no phone number
     ├── PhoneNotMobile      an SMS would reach nobody
@@ -50,6 +63,12 @@ class WindowClosed(Refusal):
     """Changes and cancellations are possible until the deadline, an exclusive end (B20)."""
 
     code = "window_closed"
+
+
+class DeadlinePassed(WindowClosed):
+    """What was awaited came after the date that the notice stated, an exclusive end (D54)."""
+
+    code = "deadline_passed"
 
 
 class StaleRevision(Refusal):
@@ -122,6 +141,82 @@ class TooManyRequests(Refusal):
     """A cap is reached; `retry_at` says when its window ends. The same answer whoever's cap it is."""
 
     code = "too_many_requests"
+
+
+class ServiceEnded(Refusal):
+    """The service's end is past, and with it every new application, of whichever kind (D3)."""
+
+    code = "service_ended"
+
+
+class NotReady(Refusal):
+    """Something that must come first has not come: `lacks` names it (D11, D22, D25, D41)."""
+
+    code = "case_not_ready"
+
+
+class CaseHeld(Refusal):
+    """A hold freezes a case; a person ends it first."""
+
+    code = "case_held"
+
+
+class FourEyes(Refusal):
+    """Who proposed or reviewed may not approve (D25)."""
+
+    code = "four_eyes"
+
+
+class KnownAlready(Refusal):
+    """A second person tells what a first one told; it is not done twice, and both should know (a paper, a payment)."""
+
+    code = "known_already"
+
+
+class ReleasesStopped(Refusal):
+    """A release cannot be taken back, so the legal department may stop them all and look first (S17)."""
+
+    code = "releases_stopped"
+
+
+class MemberUnknown(Refusal):
+    """A trade is between two members that are known; put them first. `sides` says which is not."""
+
+    code = "member_unknown"
+
+    def __init__(self, *sides: str) -> None:
+        super().__init__()
+        self.sides = sides
+
+
+class NicknameTaken(Refusal):
+    """Two members that are registered now cannot bear one nickname, or an application would name both (D71)."""
+
+    code = "nickname_taken"
+
+
+class PartyOfCase(Refusal):
+    """An open case needs what is registered of its parties; they are forgotten when it is over (S9)."""
+
+    code = "party_of_case"
+
+
+class PartiesFixed(Refusal):
+    """Whose trade it was is no matter of change: a case might disclose somebody to a stranger (D7)."""
+
+    code = "parties_fixed"
+
+
+class AlreadyOpen(Refusal):
+    """One open case per transaction, applicant and path; it is told to whoever proved the registered address alone."""
+
+    code = "case_already_open"
+
+
+class ConsentMissing(Refusal):
+    """Every section of the guideline is agreed to by naming the digest of its text (D64)."""
+
+    code = "consent_missing"
 
 
 class ContactRefused(Refusal):

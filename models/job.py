@@ -55,6 +55,31 @@ class Name(StrEnum):
     FAN_OUT_WEBHOOK = "webhook.fan_out_event"
     DELIVER_WEBHOOK = "webhook.deliver_event"
     RESEND_WEBHOOKS = "webhook.resend_events"
+    MEMBER_CHANGED = "member.apply_change"
+    TRADE_CHANGED = "trade.apply_change"
+    RECEIVE_APPLICATION = "case.receive_application"
+    SCREEN_CASE = "case.screen_form"
+    NOTIFY_APPLICANT = "case.notify_applicant"
+    NOTIFY_COUNTERPARTY = "case.notify_counterparty"
+    AWAIT_DECISION = "case.await_decision"
+    CHECK_EXCHANGE = "case.check_exchange"
+    RELEASE_ADDRESSES = "case.release_addresses"
+    AWAIT_SETTLEMENT = "case.await_settlement"
+    ISSUE_PLEDGE = "case.issue_pledge"
+    AWAIT_PAPERS = "case.await_papers"
+    ASSEMBLE_PACKET = "case.assemble_packet"
+    AWAIT_REVIEW = "case.await_review"
+    AWAIT_FEE = "case.await_fee"
+    RENDER_LETTER = "case.render_letter"
+    AWAIT_DISPATCH = "case.await_dispatch"
+    CLOSE_CASE = "case.close_file"
+    HEAR_NOTICE = "case.hear_notice"
+    RUN_OUT = "case.let_deadline_pass"
+    REMIND_PARTY = "case.remind_party"
+    RAISE_ALERT = "case.raise_alert"
+    END_SERVICE = "case.end_service"
+    PURGE_CASE = "case.purge_data"
+    SIGN_DAY = "audit.sign_day"
 
 
 QUEUES: dict[str, Queue] = {
@@ -79,6 +104,31 @@ QUEUES: dict[str, Queue] = {
     Name.FAN_OUT_WEBHOOK: Queue.WEBHOOKS,
     Name.DELIVER_WEBHOOK: Queue.WEBHOOKS,
     Name.RESEND_WEBHOOKS: Queue.WEBHOOKS,
+    Name.MEMBER_CHANGED: Queue.DISCLOSURE,
+    Name.TRADE_CHANGED: Queue.DISCLOSURE,
+    Name.RECEIVE_APPLICATION: Queue.DISCLOSURE,
+    Name.SCREEN_CASE: Queue.DISCLOSURE,
+    Name.NOTIFY_APPLICANT: Queue.DISCLOSURE,
+    Name.NOTIFY_COUNTERPARTY: Queue.DISCLOSURE,
+    Name.AWAIT_DECISION: Queue.DISCLOSURE,
+    Name.CHECK_EXCHANGE: Queue.DISCLOSURE,
+    Name.RELEASE_ADDRESSES: Queue.DISCLOSURE,
+    Name.AWAIT_SETTLEMENT: Queue.DISCLOSURE,
+    Name.ISSUE_PLEDGE: Queue.DISCLOSURE,
+    Name.AWAIT_PAPERS: Queue.DISCLOSURE,
+    Name.ASSEMBLE_PACKET: Queue.DISCLOSURE,
+    Name.AWAIT_REVIEW: Queue.DISCLOSURE,
+    Name.AWAIT_FEE: Queue.DISCLOSURE,
+    Name.RENDER_LETTER: Queue.DISCLOSURE,
+    Name.AWAIT_DISPATCH: Queue.DISCLOSURE,
+    Name.CLOSE_CASE: Queue.DISCLOSURE,
+    Name.HEAR_NOTICE: Queue.DISCLOSURE,
+    Name.RUN_OUT: Queue.DISCLOSURE,
+    Name.REMIND_PARTY: Queue.DISCLOSURE,
+    Name.RAISE_ALERT: Queue.DISCLOSURE,
+    Name.END_SERVICE: Queue.DISCLOSURE,
+    Name.PURGE_CASE: Queue.DISCLOSURE,
+    Name.SIGN_DAY: Queue.DISCLOSURE,
 }
 """Where each job is done unless the one who enqueues it says otherwise."""
 
@@ -174,9 +224,11 @@ class Job(Base):
 
         Whoever rang it saw it due, by a clock that may be a little ahead of this process's. A timer waits: its body
         would find that it is early and do nothing, and the timer would be gone. What was due at once is done at once,
-        and told the instant at which it was owed.
+        and told the instant at which it was owed. A link waits for the one before it, whoever rings it.
         """
-        if self.due_at is None or now >= self.due_at:
+        if self.due_at is None:
+            return None
+        if now >= self.due_at:
             return now
         is_close = self.timer_of is None and self.due_at - now <= CLOCKS_DIFFER_BY
         return self.due_at if is_close else None

@@ -17,6 +17,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.base import Base, Json, enum_of
 from models.booking import Booking, Status
 from models.customer import Channel
+from models.disclosure import DisclosureCase, Party
+from models.disclosure import State as CaseState
 from models.errors import IllegalMove
 from models.job import Queue
 
@@ -40,6 +42,25 @@ class Kind(StrEnum):
     SHOP_DAY_LIST = "shop_day_list"
     SHOP_DAY_FIXED = "shop_day_fixed"
     SHOP_CUSTOMER_UNREACHABLE = "shop_customer_unreachable"
+    CASE_CONFIRM_ADDRESS = "case_confirm_address"
+    CASE_OPENED = "case_opened"
+    CASE_TOLD = "case_told"
+    CASE_INTAKE_DEFICIENT = "case_intake_deficient"
+    CASE_ADDRESS_TO_APPLICANT = "case_address_to_applicant"
+    CASE_ADDRESS_TO_COUNTERPARTY = "case_address_to_counterparty"
+    CASE_NEGOTIATION_REMINDER = "case_negotiation_reminder"
+    CASE_PAPERS_WANTED = "case_papers_wanted"
+    CASE_STAGE_2_TOLD = "case_stage_2_told"
+    CASE_PAPERS_REMINDER = "case_papers_reminder"
+    CASE_PAPERS_DEFICIENT = "case_papers_deficient"
+    CASE_INVOICE = "case_invoice"
+    CASE_INVOICE_REMINDER = "case_invoice_reminder"
+    CASE_POSTED = "case_posted"
+    CASE_DISCLOSED_TOLD = "case_disclosed_told"
+    CASE_REFUSED = "case_refused"
+    CASE_CLOSED = "case_closed"
+    CASE_CLOSED_TOLD = "case_closed_told"
+    CASE_SERVICE_ENDED = "case_service_ended"
 
 
 CODES = frozenset({Kind.BOOKING_CODE, Kind.VERIFICATION_CODE})
@@ -62,14 +83,14 @@ class Nature:
 
     Attributes:
         queue: where its delivery is done; a flood of one must not delay another.
-        true_while: the booking's states in which the message still tells the truth; None: always.
+        true_while: the states of its booking or case in which the message still tells the truth; None: always.
         bound_to_revision: whether a change of the booking makes it untrue.
         keeps_quiet: whether it waits for the morning rather than ring at night.
     """
 
     queue: Queue
     when_unknown: WhenUnknown
-    true_while: frozenset[Status] | None = None
+    true_while: frozenset[Status] | frozenset[CaseState] | None = None
     bound_to_revision: bool = False
     keeps_quiet: bool = False
 
@@ -80,6 +101,14 @@ _ENDING = Nature(Queue.BOOKINGS, WhenUnknown.A_PERSON_DECIDES, frozenset({Status
 _NOTICE = Nature(Queue.DELIVERY, WhenUnknown.AT_MOST_ONCE)
 # It holds the staff's call URL, which a booking has only while it lives; of its end the shop is told by another notice.
 _NOTICE_OF_CALL = Nature(Queue.DELIVERY, WhenUnknown.AT_MOST_ONCE, _LIVE)
+
+# What the law calls a notice: somebody has to know whether it went out.
+_CASE = Nature(Queue.DISCLOSURE, WhenUnknown.A_PERSON_DECIDES)
+
+
+def _case_in(*states: CaseState, when_unknown: WhenUnknown = WhenUnknown.A_PERSON_DECIDES) -> Nature:
+    return Nature(Queue.DISCLOSURE, when_unknown, frozenset(states))
+
 
 NATURES: Mapping[Kind, Nature] = MappingProxyType(
     {
@@ -105,6 +134,28 @@ NATURES: Mapping[Kind, Nature] = MappingProxyType(
         Kind.SHOP_DAY_LIST: _NOTICE,
         Kind.SHOP_DAY_FIXED: _NOTICE,
         Kind.SHOP_CUSTOMER_UNREACHABLE: _NOTICE,
+        Kind.CASE_CONFIRM_ADDRESS: _case_in(CaseState.RECEIVED, when_unknown=WhenUnknown.ASK_AGAIN),
+        Kind.CASE_OPENED: _CASE,
+        Kind.CASE_TOLD: _CASE,
+        Kind.CASE_INTAKE_DEFICIENT: _case_in(CaseState.INTAKE_DEFICIENT),
+        # A release that has begun is finished on both sides, whatever becomes of the case.
+        Kind.CASE_ADDRESS_TO_APPLICANT: _CASE,
+        Kind.CASE_ADDRESS_TO_COUNTERPARTY: _CASE,
+        Kind.CASE_NEGOTIATION_REMINDER: _case_in(CaseState.NEGOTIATING, when_unknown=WhenUnknown.AT_MOST_ONCE),
+        Kind.CASE_PAPERS_WANTED: _case_in(CaseState.AWAITING_DOCUMENTS),
+        Kind.CASE_STAGE_2_TOLD: _CASE,
+        Kind.CASE_PAPERS_REMINDER: _case_in(
+            CaseState.AWAITING_DOCUMENTS, CaseState.DOCUMENTS_DEFICIENT, when_unknown=WhenUnknown.AT_MOST_ONCE
+        ),
+        Kind.CASE_PAPERS_DEFICIENT: _case_in(CaseState.DOCUMENTS_DEFICIENT),
+        Kind.CASE_INVOICE: _case_in(CaseState.AWAITING_FEE),
+        Kind.CASE_INVOICE_REMINDER: _case_in(CaseState.AWAITING_FEE, when_unknown=WhenUnknown.AT_MOST_ONCE),
+        Kind.CASE_POSTED: _CASE,
+        Kind.CASE_DISCLOSED_TOLD: _CASE,
+        Kind.CASE_REFUSED: _CASE,
+        Kind.CASE_CLOSED: _CASE,
+        Kind.CASE_CLOSED_TOLD: _CASE,
+        Kind.CASE_SERVICE_ENDED: _CASE,
     }
 )
 
@@ -202,11 +253,21 @@ class Unknown:
 Answer = Accepted | Refused | TryLater | Unknown
 
 
+Subject = Booking | DisclosureCase
+"""What a message may be about."""
+
+
+def _moved_on(subject: Subject | None) -> str:
+    return "case_moved_on" if isinstance(subject, DisclosureCase) else "booking_moved_on"
+
+
 class Message(Base):
     """One SMS or mail that somebody is owed.
 
     Attributes:
-        customer_id: whom it goes to; None for a notice to the shop. The address is read at the last moment.
+        shop_id: whose message it is; None for the notices of a case.
+        customer_id: whom it goes to; None for a notice to the shop or of a case. The address is read when it is sent.
+        case_id, party: the case it belongs to, and which side it goes to.
         revision: the booking's, when the message was written.
         facts: what its words need besides the rows: instants and numbers, never personal data.
         once_key: at most one message bears it: what makes "one confirmation per revision" true in the database.
@@ -217,6 +278,12 @@ class Message(Base):
     __tablename__ = "messages"
     __table_args__ = (
         Index("ix_messages_booking", "booking_id"),
+        Index(
+            "ix_messages_case",
+            "case_id",
+            postgresql_where=text("case_id IS NOT NULL"),
+            sqlite_where=text("case_id IS NOT NULL"),
+        ),
         Index(
             "ix_messages_queued",
             "channel",
@@ -242,9 +309,11 @@ class Message(Base):
     kind: Mapped[Kind] = mapped_column(enum_of(Kind))
     channel: Mapped[Channel] = mapped_column(enum_of(Channel))
     language: Mapped[str] = mapped_column(String(8))
-    shop_id: Mapped[str] = mapped_column(ForeignKey("shops.id"))
+    shop_id: Mapped[str | None] = mapped_column(ForeignKey("shops.id"))
     customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customers.id"))
     booking_id: Mapped[UUID | None] = mapped_column(ForeignKey("bookings.id"))
+    case_id: Mapped[UUID | None] = mapped_column(ForeignKey("disclosure_cases.id"))
+    party: Mapped[Party | None] = mapped_column(enum_of(Party))
     revision: Mapped[int | None]
     facts: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     once_key: Mapped[str] = mapped_column(String(120), unique=True)
@@ -261,21 +330,23 @@ class Message(Base):
         """What is particular to its kind."""
         return NATURES[self.kind]
 
-    def is_true_of(self, booking: Booking | None) -> bool:
+    def is_true_of(self, subject: Subject | None) -> bool:
         """Whether it still tells the truth; asked under lock in the moment before it is sent."""
-        if booking is None:
+        if subject is None:
             return True
         nature = self.nature
-        return (nature.true_while is None or booking.status in nature.true_while) and not (
-            nature.bound_to_revision and booking.revision != self.revision
+        if isinstance(subject, DisclosureCase):
+            return nature.true_while is None or subject.state in nature.true_while
+        return (nature.true_while is None or subject.status in nature.true_while) and not (
+            nature.bound_to_revision and subject.revision != self.revision
         )
 
-    def is_wanted(self, *, now: datetime, booking: Booking | None) -> bool:
+    def is_wanted(self, *, now: datetime, subject: Subject | None) -> bool:
         """Whether it is still to be sent; if it is queued and no longer helps, it ends here, as voided or expired."""
         if self.state is not State.QUEUED:
             return False
-        if not self.is_true_of(booking):
-            self._end(State.VOIDED, now, "booking_moved_on")
+        if not self.is_true_of(subject):
+            self._end(State.VOIDED, now, _moved_on(subject))
             return False
         if now >= self.expires_at:
             self._end(State.EXPIRED, now, "too_late_to_help")

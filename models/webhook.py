@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.access import ApiKey
+from models.access import ApiKey, Scope
 from models.base import Base, Json, enum_of
 from models.errors import IllegalMove
 
@@ -72,6 +72,7 @@ class EventType(StrEnum):
     MESSAGE_UNDELIVERED = "message.undelivered"
     MESSAGE_FAILED = "message.failed"
     MESSAGE_UNKNOWN = "message.unknown"
+    CASE_MOVED = "case.moved"
     TEST = "webhook.test"
     """Sent only to the endpoint that asked for it."""
 
@@ -186,8 +187,12 @@ class WebhookEndpoint(Base):
         )
 
     def may_see(self, event: "WebhookEvent", key: ApiKey) -> bool:
-        """Whether the event is of a shop that its owner's key covers."""
-        return self.api_key_id == key.id and event.shop_id is not None and key.covers(event.shop_id)
+        """Whether the event is of a shop that its owner's key covers, or of a case and the key may read cases."""
+        if self.api_key_id != key.id:
+            return False
+        if event.type == EventType.CASE_MOVED:
+            return key.covers(None) and key.allows(Scope.CASES_READ)
+        return event.shop_id is not None and key.covers(event.shop_id)
 
     def room_at(self, now: datetime, started: list[datetime], *, jitter: float) -> datetime | None:
         """Say when a call may be made instead of now; None: now.

@@ -9,16 +9,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.booking import Booking
+from models.disclosure import DisclosureCase
 from models.job import Name
-from models.message import CODES, Answer, Attempt, Message, Refused, TryLater, Unknown
+from models.message import CODES, Answer, Attempt, Message, Refused, Subject, TryLater, Unknown
 from worker import carriers, postponing, second_contacts, settling
 from worker.chance import new_id
 from worker.clock import unix_ms
 from worker.dispatching import End, Go, Wait, decide
 from worker.jobs import enqueue, outside_job
+from worker.messages import message_moved
 from worker.settings import settings
 from worker.vendors import Outgoing, vendor_named
-from worker.webhooks import tell_of_message
 
 _log = logging.getLogger(__name__)
 
@@ -41,23 +42,25 @@ class DeliverMessage:
     """Hand one message to a vendor."""
 
     def claim(self, session: Session, now: datetime, message_id: UUID) -> Plan | None:
-        """Ask the booking once more, and open an attempt; None if the message ends or waits instead."""
-        message, booking = _with_booking(session, message_id)
-        if not message.is_wanted(now=now, booking=booking):
+        """Ask its subject once more, and open an attempt; None if the message ends or waits instead."""
+        message, subject = _with_subject(session, message_id)
+        before = message.state
+        if not message.is_wanted(now=now, subject=subject):
+            message_moved(session, message, before, now=now)
             return None
         attempt_id = new_id(unix_ms())
-        match decide(session, message, booking, attempt_id, now=now):
+        match decide(session, message, subject, attempt_id, now=now):
             case Wait(until):
                 _deliver_later(session, message, until)
             case End(because):
-                before = message.state
                 message.give_up(because, now=now)
-                tell_of_message(session, message, before, now=now)
+                message_moved(session, message, before, now=now)
                 settling.cannot_be_reached(session, message, now=now)
             case Go(carrier, outgoing):
                 message.begin()
                 session.add(Attempt(id=attempt_id, message_id=message.id, vendor=carrier, started_at=now))
-                second_contacts.tell_beside(session, message, booking, carrier=carrier, now=now)
+                if isinstance(subject, Booking):
+                    second_contacts.tell_beside(session, message, subject, carrier=carrier, now=now)
                 return Plan(message.id, attempt_id, carrier, outgoing)
         return None
 
@@ -71,7 +74,7 @@ class DeliverMessage:
         before = message.state
         session.get_one(Attempt, plan.attempt_id).record(result, now=now)
         message.record(result, now=now)
-        tell_of_message(session, message, before, now=now)
+        message_moved(session, message, before, now=now)
         carriers.heard(session, plan.carrier, result, now=now)
         match result:
             case Refused() if not result.operator:
@@ -100,7 +103,7 @@ class DeliverMessage:
         before = message.state
         unheard = Unknown("no_answer_recorded")
         message.record(unheard, now=now)
-        tell_of_message(session, message, before, now=now)
+        message_moved(session, message, before, now=now)
         open_attempts = select(Attempt).where(Attempt.message_id == message_id, Attempt.answer.is_(None))
         for attempt in session.scalars(open_attempts):
             attempt.record(unheard, now=now)
@@ -112,11 +115,17 @@ def _locked(session: Session, message_id: UUID) -> Message:
     return session.get_one(Message, message_id, with_for_update=True, populate_existing=True)
 
 
-def _with_booking(session: Session, message_id: UUID) -> tuple[Message, Booking | None]:
-    """Lock the booking against moves, then the message: everybody who locks both does so in this order."""
-    booking_id = session.scalars(select(Message.booking_id).where(Message.id == message_id)).one()
-    booking = session.get(Booking, booking_id, with_for_update={"read": True}) if booking_id else None
-    return _locked(session, message_id), booking
+def _with_subject(session: Session, message_id: UUID) -> tuple[Message, Subject | None]:
+    """Lock what it is about against moves, then the message: everybody who locks both does so in this order."""
+    ids = select(Message.booking_id, Message.case_id).where(Message.id == message_id)
+    booking_id, case_id = session.execute(ids).one()
+    subject: Subject | None = None
+    if booking_id is not None:
+        subject = session.get(Booking, booking_id, with_for_update={"read": True})
+    elif case_id is not None:
+        # For writing: the date that a notice states is settled when it is sent.
+        subject = session.get(DisclosureCase, case_id, with_for_update=True, populate_existing=True)
+    return _locked(session, message_id), subject
 
 
 def _deliver_later(session: Session, message: Message, at: datetime) -> None:

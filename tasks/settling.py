@@ -16,10 +16,10 @@ from worker.carriers import let_drift
 from worker.clock import clock
 from worker.database import database
 from worker.jobs import enqueue, job, outside_job
+from worker.messages import message_moved
 from worker.recipients import address_for
 from worker.settings import settings
 from worker.vendors import CannotTell, Finding, Found, NotThere, vendor_named
-from worker.webhooks import tell_of_message
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def _attempt_of(session: Session, receipt: Receipt) -> Attempt | None:
 def _learn(session: Session, message: Message, fact: State, *, code: str | None, now: datetime) -> None:
     before = message.state
     advanced = message.learn(fact, now=now, because=code)
-    tell_of_message(session, message, before, now=now)
+    message_moved(session, message, before, now=now)
     if advanced and fact in _DID_NOT_ARRIVE:
         settling.did_not_arrive(session, message, code, now=now)
 
@@ -71,7 +71,7 @@ def _give_up_finding_out(session: Session, message: Message, *, now: datetime) -
     """Do what the message's kind says; what is left is on a person's list."""
     before = message.state
     message.settle_unfound(now=now)
-    tell_of_message(session, message, before, now=now)
+    message_moved(session, message, before, now=now)
 
 
 def _give_up_waiting(session: Session, message: Message, *, now: datetime) -> None:
@@ -79,7 +79,7 @@ def _give_up_waiting(session: Session, message: Message, *, now: datetime) -> No
     before = message.state
     message.never_reported()
     message.settle_unfound(now=now)
-    tell_of_message(session, message, before, now=now)
+    message_moved(session, message, before, now=now)
     if before is State.SENT:
         _log.error("a message was accepted and never reported on", extra={"message_id": str(message.id)})
 
@@ -107,8 +107,9 @@ class SettleMessage:
         """Prepare the question; None if a report has settled it."""
         message = session.get_one(Message, message_id, with_for_update=True)
         attempt = settling.unknown_attempt(session, message_id)
-        if attempt is None:
+        if attempt is None or _is_of_nobody(message):
             _give_up_finding_out(session, message, now=now)
+            return None
         if message.state is not State.UNKNOWN or attempt is None:
             return None
         # A call may go on after its caller hung up, but not for longer than this.
@@ -218,6 +219,11 @@ def let_shares_drift() -> None:
     """Move the accounts' shares away from errors and slow reports, and back after a quiet while."""
     with database().transaction() as session:
         let_drift(session, now=clock().now())
+
+
+def _is_of_nobody(message: Message) -> bool:
+    # The case that it was of is purged, and its address with it.
+    return message.case_id is None and message.customer_id is None and message.shop_id is None
 
 
 __all__ = ["PollMessage", "SettleMessage", "apply_receipt", "let_shares_drift", "poll_unreported"]

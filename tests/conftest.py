@@ -126,6 +126,7 @@ def do_due_jobs(database: Database) -> Callable[[], int]:
     import_module("tasks.bookings")
     import_module("tasks.delivery")
     import_module("tasks.settling")
+    import_module("tasks.disclosure")
 
     def until_nothing_is_due() -> int:
         done = 0

@@ -14,12 +14,14 @@ from sqlalchemy.orm import Session
 from models.booking import Booking, Side, Status
 from models.calendar import first_instant, zone_named
 from models.customer import Channel
-from models.message import Kind, Message
+from models.disclosure import DisclosureCase
+from models.message import Kind, Message, Subject
 from models.shop import Shop
 from models.terms import Party, TermsDocument, governing
 from models.verification import Verification
 from worker import calendar_file, codes, links, recipients
 from worker.bookings import verification_of
+from worker.cases import noticing
 from worker.settings import settings
 from worker.vendors import Attachment, OutgoingMail, OutgoingSms
 from worker.video import video_provider
@@ -50,7 +52,7 @@ _DAY_LISTS = frozenset({Kind.SHOP_DAY_LIST, Kind.SHOP_DAY_FIXED})
 
 
 def compose(
-    session: Session, message: Message, booking: Booking | None, attempt_id: UUID, *, carrier: str, now: datetime
+    session: Session, message: Message, subject: Subject | None, attempt_id: UUID, *, carrier: str, now: datetime
 ) -> OutgoingSms | OutgoingMail:
     """Return the message as the vendor gets it.
 
@@ -58,7 +60,10 @@ def compose(
         Shredded: the customer's data was erased.
         LookupError: a row that it needs is gone.
     """
-    shop = session.get_one(Shop, message.shop_id)
+    if isinstance(subject, DisclosureCase):
+        notice = noticing.compose(session, message, subject, now=now)
+        return _mail(message, attempt_id, notice.address, notice.rendered, notice.attachments)
+    booking, shop = subject, session.get_one(Shop, message.shop_id)
     address = recipients.address_for(session, message)
     if message.customer_id is None:
         words = (

@@ -11,11 +11,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from models.booking import Booking
 from models.carrier import Carrier, next_ready_at
 from models.customer import Channel
 from models.limit import Cap, Rate
-from models.message import CODES, Message
+from models.message import CODES, Message, Subject
+from models.period import JAPAN
 from models.segments import count as segments_of
 from models.shop import Shop
 from worker import carriers, limits, postponing, suppressions
@@ -34,6 +34,8 @@ _BURST_SECONDS = 0.2
 """After a pause, such as an outage, the first second may hold this much more than the rate, and not twice the rate."""
 _CODES_PART = 0.5
 _A_DAY = Cap(1, timedelta(days=1))
+_CASES = "cases"
+"""The lane of what is of no shop."""
 _log = logging.getLogger(__name__)
 
 
@@ -60,7 +62,7 @@ class End:
 
 
 def decide(
-    session: Session, message: Message, booking: Booking | None, attempt_id: UUID, *, now: datetime
+    session: Session, message: Message, subject: Subject | None, attempt_id: UUID, *, now: datetime
 ) -> Go | Wait | End:
     """Return what becomes of a wanted message now.
 
@@ -74,7 +76,7 @@ def decide(
     if carrier is None:
         return Wait(_ready_at(message, accounts, now) + _spread(session, message, of_shop=False))
     try:
-        outgoing = compose(session, message, booking, attempt_id, carrier=carrier.name, now=now)
+        outgoing = compose(session, message, subject, attempt_id, carrier=carrier.name, now=now)
     except Unreadable:
         return End("erased")
     if suppressions.silenced(session, message.channel, outgoing.to, now=now) is not None:
@@ -96,7 +98,8 @@ def _counted(session: Session, message: Message, go: Go, now: datetime) -> Go | 
 def _morning(session: Session, message: Message, now: datetime) -> datetime | None:
     if not message.nature.keeps_quiet:
         return None
-    return postponing.end_of_quiet(now, session.get_one(Shop, message.shop_id).zone)
+    zone = JAPAN if message.shop_id is None else session.get_one(Shop, message.shop_id).zone
+    return postponing.end_of_quiet(now, zone)
 
 
 def _ready_at(message: Message, accounts: Sequence[Carrier], now: datetime) -> datetime:
@@ -124,18 +127,18 @@ def _spread(session: Session, message: Message, *, of_shop: bool) -> timedelta:
 def _within_rates(session: Session, message: Message, carrier: str, outgoing: Outgoing) -> bool:
     """Take what the call costs of the account's rates; codes go first, and let the others wait for it."""
     urgent = message.kind in CODES
+    lane = message.shop_id or _CASES
     configured = settings()
     account = next(each for each in (*configured.sms_carriers, *configured.mail_carriers) if each.name == carrier)
     requests = Rate(account.requests_per_second, _BURST_SECONDS)
     if not isinstance(outgoing, OutgoingSms):
-        wait = limits.take_fairly(session, f"requests:{carrier}", message.shop_id, requests, overdraw=urgent)
+        wait = limits.take_fairly(session, f"requests:{carrier}", lane, requests, overdraw=urgent)
         return wait is None
     sender = next(each for each in configured.sms_carriers if each.name == carrier)
     segments = Rate(sender.segments_per_second, _BURST_SECONDS)
     cost = segments_of(outgoing.text).segments
     return (
-        limits.take_fairly(session, f"segments:{carrier}", message.shop_id, segments, cost=cost, overdraw=urgent)
-        is None
+        limits.take_fairly(session, f"segments:{carrier}", lane, segments, cost=cost, overdraw=urgent) is None
         and limits.take(session, f"requests:{carrier}", requests, overdraw=urgent) is None
     )
 

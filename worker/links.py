@@ -1,4 +1,4 @@
-"""The links in messages: forty characters that say which booking they open, and in which role, and prove it.
+"""The links in messages: characters that say which booking or case they open, and in which role, and prove it.
 
 A link carries no window and no state: whoever reads it looks at the row for those. It refuses to know pages.
 """
@@ -11,14 +11,18 @@ from enum import IntEnum
 from uuid import UUID
 
 from models.booking import Booking, Side
+from models.disclosure import Party
 from models.shop import Shop
 from worker.derived_keys import authenticated, derived, valid
 from worker.settings import settings
 
 TOKEN_LENGTH = 40
+CASE_TOKEN_LENGTH = 48
 _LABEL = "links"
 _VERSION = 1
 _PROOF_BYTES = 12
+_CASE_LABEL = "case-links"
+_CASE_PROOF_BYTES = 18
 _HIGHEST_REVISION = 255
 
 
@@ -79,6 +83,58 @@ def read(token: str) -> Link | None:
     return None if role is None else Link(role=role, booking_id=UUID(bytes=claim[2:]), revision=claim[1])
 
 
+class CaseLinkRole(IntEnum):
+    """What the bearer of a case's link may do. The numbers are part of links that were sent: they never change."""
+
+    CONFIRM = 1
+    """Prove the registered address, once (D68)."""
+    PAGE = 2
+
+
+@dataclass(frozen=True)
+class CaseLink:
+    """What a case's token claims; `proves` says whether it is true."""
+
+    role: CaseLinkRole
+    case_id: UUID
+    party: Party
+    claim: bytes
+    proof: bytes
+
+    def proves(self, address: str) -> bool:
+        """Whether it is ours and was sent to this registered address; `address` is what stands for it in our rows."""
+        bound = self.claim + address.encode()
+        return any(hmac.compare_digest(_case_proof(key, bound), self.proof) for key in valid(_CASE_LABEL))
+
+
+_PARTIES = (Party.APPLICANT, Party.COUNTERPARTY)
+
+
+def case_token(role: CaseLinkRole, case_id: UUID, party: Party, address: str) -> str:
+    """Return 48 characters of base64url: role, side, id, and 144 bits of HMAC-SHA256 bound to the registered address.
+
+    Nothing of it is stored. It is worthless once another address is registered (D19, D68).
+    """
+    claim = bytes([_VERSION << 4 | role, _PARTIES.index(party)]) + case_id.bytes
+    return base64.urlsafe_b64encode(claim + _case_proof(derived(_CASE_LABEL), claim + address.encode())).decode()
+
+
+def read_case(token: str) -> CaseLink | None:
+    """Return what a case's token claims, still to be proven by the address in the row; None if it is no such token."""
+    raw = _decoded(token, CASE_TOKEN_LENGTH)
+    roles = {_VERSION << 4 | role: role for role in CaseLinkRole}
+    if raw is None or raw[0] not in roles or raw[1] >= len(_PARTIES):
+        return None
+    claim, proof = raw[:-_CASE_PROOF_BYTES], raw[-_CASE_PROOF_BYTES:]
+    return CaseLink(roles[raw[0]], UUID(bytes=claim[2:]), _PARTIES[raw[1]], claim, proof)
+
+
+def case_url(role: CaseLinkRole, case_id: UUID, party: Party, address: str) -> str:
+    """Return the page of a case for one side, or the page on which its address is confirmed."""
+    page = "case/confirm" if role is CaseLinkRole.CONFIRM else "case"
+    return _url(page, case_token(role, case_id, party, address))
+
+
 def call_url(booking: Booking, side: Side) -> str:
     """Return the call URL (通話用URL) of one side, bound to the booking's present revision (B16, B17)."""
     role = LinkRole.CUSTOMER_CALL if side is Side.CUSTOMER else LinkRole.STAFF_CALL
@@ -113,10 +169,16 @@ def _proof(key: bytes, claim: bytes) -> bytes:
     return authenticated(key, claim)[:_PROOF_BYTES]
 
 
-def _decoded(token: str) -> bytes | None:
-    if len(token) != TOKEN_LENGTH or not token.isascii():
+def _case_proof(key: bytes, bound: bytes) -> bytes:
+    return authenticated(key, bound)[:_CASE_PROOF_BYTES]
+
+
+def _decoded(token: str, length: int = TOKEN_LENGTH) -> bytes | None:
+    if len(token) != length or not token.isascii():
         return None
     try:
-        return base64.b64decode(token, altchars=b"-_", validate=True)
+        raw = base64.b64decode(token, altchars=b"-_", validate=True)
     except binascii.Error:
         return None
+    # Padding would make it shorter than what is to be read from it.
+    return raw if len(raw) == length * 3 // 4 else None

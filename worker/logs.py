@@ -34,6 +34,8 @@ FIELDS = frozenset(
         "milliseconds",
         "caller_id",
         "booking_id",
+        "case_id",
+        "trade_id",
         "message_id",
         "attempt_id",
         "endpoint_id",
@@ -42,6 +44,8 @@ FIELDS = frozenset(
         "code",
         "address",
         "reason",
+        "alert",
+        "head",
     }
 )
 """The fields a log line may carry besides time, level, logger, event and request_id."""

@@ -17,6 +17,7 @@ from worker.chance import new_id
 from worker.clock import unix_ms
 from worker.database import insert_new
 from worker.jobs import enqueue
+from worker.webhooks import tell_of_message
 
 AGAIN_AFTER = timedelta(minutes=10)
 """When something is said once more that did not arrive: by then a handset may be on again, a sender's queue shorter."""
@@ -124,6 +125,22 @@ def tell_shop(
         expires_at=expires_at,
         facts=dict(facts or {}),
     )
+
+
+def message_moved(session: Session, message: Message, before: State, *, now: datetime) -> None:
+    """Tell whoever waits to hear it that a message is no longer where it was; the same state tells nobody.
+
+    Args:
+        session: the transaction of the move.
+        message: as it stands now.
+        before: its state before what may have moved it.
+        now: when.
+    """
+    if message.state is before:
+        return
+    tell_of_message(session, message, before, now=now)
+    if message.case_id is not None:
+        enqueue(session, Name.HEAR_NOTICE, message_id=message.id)
 
 
 def say_again(session: Session, message: Message, *, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Where a message goes: the shop's mailbox, the customer's proven contact, or the second contact of a booking.
+"""Where a message goes: the shop's mailbox, the customer's proven contact or second one, a party's registered address.
 
 Addresses are opened here at the last moment before they are used. Which message goes to whom is not decided here.
 """
@@ -11,6 +11,7 @@ from models.booking import Booking
 from models.customer import Customer
 from models.message import Message
 from models.shop import Shop
+from worker.cases import noticing
 from worker.customers import Contact, address_of
 from worker.seals import Place, seal, unseal
 
@@ -22,6 +23,8 @@ def address_for(session: Session, message: Message) -> str:
         Shredded: the customer's key was deleted.
         LookupError: there is no such address (any more).
     """
+    if message.case_id is not None:
+        return noticing.address_sent_to(session, message)
     if message.customer_id is None:
         return session.get_one(Shop, message.shop_id).notice_email
     booking = session.get_one(Booking, message.booking_id) if message.booking_id else None

@@ -1,6 +1,7 @@
 """What can be set, typed and checked at start. Nothing else reads the environment."""
 
 import base64
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
@@ -11,10 +12,14 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.calendar import RuleError
+from models.case_policy import CasePolicy
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 _DEVELOPMENT_SECRET = "development-only-" * 4
 _WRAPPING_KEY_BYTES = 32
 _LONGEST_KEY_ID = 40
+_OFFICE = ("office_name", "office_postal_code", "office_address", "case_contact_url", "payment_account")
 
 
 class Environment(StrEnum):
@@ -136,6 +141,18 @@ class Settings(BaseSettings):
         (),
         description="JSON list of SendGrid accounts that share the mail, instead of the one of `SENDGRID_…`.",
     )
+    case_policy: str = Field(
+        "", description="JSON object: how disclosure cases depart from the defaults of docs/cases.md."
+    )
+    office_name: str = Field("取次事務局", description="Who handles disclosure cases; signs letters and notices.")
+    office_postal_code: str = Field("100-0000", description="Where papers are sent.")
+    office_address: str = Field("東京都千代田区見本町1-1", description="Where papers are sent.")
+    case_contact_url: str = Field(
+        "https://toritsugi.example.jp/contact", description="The inquiry form; the only way to ask about a case."
+    )
+    payment_account: str = Field(
+        "見本銀行 見本支店 普通 0000000", description="Where the applicant of a case pays the fee."
+    )
     sms_segments_alarm: int = Field(
         10_000, gt=0, description="So many SMS segments a day to one account raise an alarm in the log."
     )
@@ -178,7 +195,7 @@ class Settings(BaseSettings):
         defaults = type(self).model_fields
         wrong = [
             name.upper()
-            for name in ("secret_key", "seal_keys", "video_url", *self._single_accounts())
+            for name in ("secret_key", "seal_keys", "video_url", *_OFFICE, *self._single_accounts())
             if getattr(self, name) == defaults[name].default
         ]
         if not self.database_url.startswith("postgresql"):
@@ -219,6 +236,11 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _refuse_a_broken_policy(self) -> Self:
+        _ = self.case_rules
+        return self
+
+    @model_validator(mode="after")
     def _refuse_equal_names(self) -> Self:
         names = [account.name for account in (*self.sms_carriers, *self.mail_carriers)]
         if len(set(names)) != len(names):
@@ -250,6 +272,20 @@ class Settings(BaseSettings):
                 webhook_key=self.sendgrid_webhook_key,
             ),
         )
+
+    @property
+    def case_rules(self) -> CasePolicy:
+        """How disclosure cases are handled.
+
+        Raises:
+            ValueError: CASE_POLICY is not an object of known rules.
+        """
+        try:
+            return CasePolicy.parse(json.loads(self.case_policy or "{}"))
+        except json.JSONDecodeError:
+            raise ValueError("CASE_POLICY is not JSON") from None
+        except RuleError as wrong:
+            raise ValueError(f"CASE_POLICY: {wrong}") from None
 
     @property
     def seal_ring(self) -> Mapping[str, bytes]:

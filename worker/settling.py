@@ -98,7 +98,7 @@ def silence(
 ) -> None:
     """Send nothing more to this message's address, if the vendor's code or report says that it is dead or unwilling."""
     reason = silences(message.channel, code, status)
-    if reason is None or message.customer_id is None:
+    if reason is None or (message.customer_id is None and message.case_id is None):
         return
     try:
         address = address_for(session, message)
@@ -130,7 +130,7 @@ def references_near(session: Session, attempt: Attempt, *, until: datetime) -> f
         Attempt.started_at <= until,
         Attempt.reference.is_not(None),
         Attempt.id != attempt.id,
-        Attempt.message_id.in_(_of_the_same_customer(attempt)),
+        Attempt.message_id.in_(_of_the_same_person(attempt)),
     )
     return frozenset(reference for reference in session.scalars(query) if reference is not None)
 
@@ -149,16 +149,19 @@ def is_alone(session: Session, attempt: Attempt, *, until: datetime) -> bool:
             Attempt.reference.is_(None),
             or_(Attempt.answer.is_(None), Attempt.answer == "unknown"),
             Attempt.id != attempt.id,
-            Attempt.message_id.in_(_of_the_same_customer(attempt)),
+            Attempt.message_id.in_(_of_the_same_person(attempt)),
         )
         .limit(1)
     )
     return session.scalars(rival).first() is None
 
 
-def _of_the_same_customer(attempt: Attempt) -> Select[UUID]:
-    owner = select(Message.customer_id).where(Message.id == attempt.message_id).scalar_subquery()
-    return select(Message.id).where(Message.customer_id == owner)
+def _of_the_same_person(attempt: Attempt) -> Select[UUID]:
+    mine = select(Message).where(Message.id == attempt.message_id).subquery()
+    return select(Message.id).where(
+        (Message.customer_id == mine.c.customer_id)
+        | ((Message.case_id == mine.c.case_id) & (Message.party == mine.c.party))
+    )
 
 
 def waiting_for_a_person(session: Session) -> int:

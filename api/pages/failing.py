@@ -1,4 +1,4 @@
-"""What a page says when it cannot be shown: a page again, never JSON, with whom to ask (B30)."""
+"""What a page says when it cannot be shown: a page again, never JSON, with whom to ask (B30, D65)."""
 
 import logging
 from collections.abc import Callable, Coroutine
@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from api.pages.case_showing import show_case
 from api.pages.reader import Reader
 from api.pages.showing import Frame, show
 from api.problems import AWAY, Problem, problem_of
@@ -54,9 +55,22 @@ class PageRoute(APIRoute):
                 # The text of an exception may quote what a customer wrote; the log's formatter leaves it out.
                 _log.exception("a page failed")
                 status, headers = 500, {}
-            return await run_in_threadpool(_page, request, status, headers)
+            return await run_in_threadpool(self.failed, request, status, headers)
 
         return handled
+
+    def failed(self, request: Request, status: int, headers: dict[str, str]) -> Response:
+        """Return the page that says so."""
+        return _page(request, status, headers)
+
+
+class CasePageRoute(PageRoute):
+    """The same for pages of disclosure cases, which name the office, and no shop."""
+
+    def failed(self, request: Request, status: int, headers: dict[str, str]) -> Response:
+        """Return the page that says so. Of a link that opens nothing it says the same whatever the cause."""
+        said = _SAID.get(status, "general")
+        return show_case(request, "case_failure", Reader.of(request), status=status, headers=headers, said=said)
 
 
 def _page(request: Request, status: int, headers: dict[str, str]) -> Response:

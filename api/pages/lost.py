@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter
 
-from api.pages.failing import LinkUnknown, PageRoute
+from api.pages.failing import CasePageRoute, LinkUnknown, PageRoute
 
 router = APIRouter(route_class=PageRoute)
+_cases = APIRouter(route_class=CasePageRoute)
 
 
 @router.api_route("/s/{rest:path}", methods=["GET", "HEAD", "POST"])
@@ -14,3 +15,12 @@ router = APIRouter(route_class=PageRoute)
 def lost(rest: str) -> None:  # noqa: ARG001 - what stands there opens nothing
     """Say on a page that there is none; it must be asked after all others."""
     raise LinkUnknown
+
+
+@_cases.api_route("/case/{rest:path}", methods=["GET", "HEAD", "POST"])
+def lost_case(rest: str) -> None:  # noqa: ARG001 - what stands there opens nothing
+    """Say the same with the office's contact."""
+    raise LinkUnknown
+
+
+router.include_router(_cases)

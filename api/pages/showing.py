@@ -105,7 +105,7 @@ def show(
             **values,
         )
     )
-    protected = _headers(leads_to=leads_to, is_private=is_private, needs_camera=needs_camera)
+    protected = page_headers(leads_to=leads_to, is_private=is_private, needs_camera=needs_camera)
     return HTMLResponse(
         body,
         status_code=status,
@@ -115,10 +115,13 @@ def show(
 
 def see_other(url: str) -> RedirectResponse:
     """Return the answer to a POST that has done its work: look there (RFC 9110 §15.4.4)."""
-    return RedirectResponse(url, status_code=303, headers=_headers())
+    return RedirectResponse(url, status_code=303, headers=page_headers())
 
 
-def _headers(*, leads_to: Sequence[str] = (), is_private: bool = True, needs_camera: bool = False) -> dict[str, str]:
+def page_headers(
+    *, leads_to: Sequence[str] = (), is_private: bool = True, needs_camera: bool = False
+) -> dict[str, str]:
+    """Return the headers that protect a page; the arguments are those of `show`."""
     # Chromium holds form-action against every hop of a redirect, so a call's own server has to be named.
     form_action = " ".join(["'self'", *leads_to])
     camera = "camera=(self), microphone=(self)" if needs_camera else "camera=(), microphone=()"

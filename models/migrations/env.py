@@ -3,18 +3,27 @@
 from alembic import context
 
 import models.access
+import models.audit
 import models.booking
 import models.carrier
 import models.clock
 import models.customer
+import models.decision
+import models.disclosure
+import models.fee
 import models.job
 import models.limit
+import models.marketplace
 import models.message
+import models.notice
+import models.paper
+import models.release
 import models.shop
 import models.suppression
 import models.terms
 import models.verification
-import models.webhook  # noqa: F401 - every table must be known
+import models.webhook
+import models.work  # noqa: F401 - every table must be known
 from models.base import Base, Instant, Json
 
 

@@ -13,11 +13,12 @@ from httpx2 import Response
 
 from api.app import create_app
 from models.access import Scope
+from models.roles import Role
 from tests.conftest import StoppedTime
 from tests.worker.desk import Desk
 from worker.chance import new_id
 from worker.clock import unix_ms
-from worker.commands.keys import development_key, make_key
+from worker.commands.keys import Person, development_key, make_key
 from worker.database import Database
 
 SLOT = "2030-06-04T03:00:00Z"
@@ -62,6 +63,13 @@ class Caller(Desk):
         """Make a key and return the header that bears it."""
         with self.database.transaction() as session:
             token = make_key(session, name, label="", scopes=scopes or list(Scope), shops=shops)
+        return {"Authorization": f"Bearer {token}"}
+
+    def person(self, name: str, *roles: Role, key: str | None = None) -> dict[str, str]:
+        """Make a person's key and return the header that bears it."""
+        person, scopes = Person(name, roles), [Scope.CASES_WORK]
+        with self.database.transaction() as session:
+            token = make_key(session, key or f"key-of-{name}", label="", scopes=scopes, shops=None, person=person)
         return {"Authorization": f"Bearer {token}"}
 
     def ask(self, *, key: str | None = None, headers: Mapping[str, str] | None = None, **changes: Any) -> Response:

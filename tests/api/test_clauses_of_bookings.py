@@ -245,12 +245,18 @@ def described() -> FastAPI:
     return create_app()
 
 
+CASES = ("case_", "guideline")
+"""Disclosure cases have a fee, and are another service."""
+OF_BOTH = {"Kind", "Operation", "Work", "models__disclosure__State"}
+"""What messages are about, and what problems can name of a case: they are the same in both services."""
+OF_CASES = {"disclosure-cases", "case-work", "marketplace"}
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        *sorted(ROOT.glob("worker/wording/*/*.txt")),
-        *sorted(ROOT.glob("worker/wording/*.txt")),
-        *sorted(ROOT.glob("api/pages/words/*.toml")),
+        *sorted(words for words in ROOT.glob("worker/wording/*/*.txt") if not words.parent.name.startswith(CASES)),
+        *sorted(ROOT.glob("worker/wording/footer.[cs]*.txt")),
     ],
     ids=lambda words: str(words.relative_to(ROOT)),
 )
@@ -259,9 +265,37 @@ def test_no_words_ask_a_customer_for_money(words: Path) -> None:
     assert ASKS_FOR_MONEY.findall(words.read_text(encoding="utf-8")) == []
 
 
-def test_the_api_knows_no_payment(described: FastAPI) -> None:
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_no_page_asks_a_customer_for_money(language: str) -> None:
     """B28."""
-    assert ASKS_FOR_MONEY.findall(repr(described.openapi()).replace("_", " ")) == []
+    tables = tomllib.loads((ROOT / f"api/pages/words/{language}.toml").read_text(encoding="utf-8"))
+    of_the_concierge = {name: words for name, words in tables.items() if not name.startswith("case")}
+
+    assert {"shop", "booking"} <= set(of_the_concierge)
+    assert ASKS_FOR_MONEY.findall(repr(of_the_concierge)) == []
+
+
+def test_the_api_of_the_concierge_knows_no_payment(described: FastAPI) -> None:
+    """B28."""
+    whole = described.openapi()
+    paths = {
+        path: operations
+        for path, operations in whole["paths"].items()
+        if not any(OF_CASES.intersection(each.get("tags", ())) for each in operations.values())
+    }
+    said = {path: _with_shapes(operations, whole) for path, operations in paths.items()}
+
+    assert any(path.startswith("/v1/bookings") for path in said)
+    assert {path: found for path, text in said.items() if (found := ASKS_FOR_MONEY.findall(text))} == {}
+
+
+def _with_shapes(operations: Any, whole: dict[str, Any]) -> str:
+    """Return all that is said of some operations, with every shape that they name."""
+    text, named = repr(operations), set[str]()
+    while new := set(re.findall(r"#/components/schemas/(\w+)", text)) - named - OF_BOTH:
+        named |= new
+        text += "".join(repr(whole["components"]["schemas"][name]) for name in new)
+    return text.replace("_", " ")
 
 
 @pytest.mark.parametrize("asked", ["A deposit of 1,000 yen", "no_show_fee", "payment_url", "キャンセル時は手数料"])

@@ -6,7 +6,7 @@ from importlib import resources
 
 from api.pages.reader import words
 
-_ASKED = re.compile(r"""\bt\(\s*"([a-z_]+\.[a-z_]+)"\s*[,)]""")
+_ASKED = re.compile(r"""\bt\(\s*"([a-z_]+\.[a-z0-9_]+)"\s*[,)]""")
 
 
 def test_both_languages_have_the_same_words_with_the_same_placeholders() -> None:

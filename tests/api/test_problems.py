@@ -59,6 +59,8 @@ def test_a_problem_has_the_members_of_rfc_9457_and_ours(caller: Caller) -> None:
         pytest.param({"contact": {"fax": CANARY}}, ["/contact", "/contact/fax"], id="an unknown member within"),
         pytest.param({"customer_ip": CANARY}, ["/customer_ip"], id="no address"),
         pytest.param({"memo": f"{CANARY}\x00"}, ["/memo"], id="a control character"),
+        pytest.param({"memo": f"{CANARY}\x9b"}, ["/memo"], id="one that a terminal obeys"),
+        pytest.param({"memo": f"{CANARY}\u202e"}, ["/memo"], id="one that turns the text about"),
         pytest.param({"item_codes": ["ok", CANARY + "!"]}, ["/item_codes/1"], id="the second item"),
         pytest.param({"language": CANARY}, ["/language"], id="a language we do not speak"),
         pytest.param({CANARY: 1}, [f"/{CANARY}"], id="an unknown member"),

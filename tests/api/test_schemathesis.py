@@ -35,6 +35,8 @@ from sqlalchemy import select
 from twilio.request_validator import RequestValidator
 
 from api.app import create_app
+from api.marketplace import MemberRequest, MessagesRequest, OrganisationRequest, TransactionRequest
+from api.resources import Given
 from models.access import Scope
 from models.carrier import Carrier
 from models.customer import Channel
@@ -43,8 +45,11 @@ from models.message import Attempt, Kind, Message, State
 from models.shop import Shop
 from models.webhook import EventType
 from tests.api.calling import OTHER_SLOT, SLOT, Caller, wish
+from tests.api.case_life import Life
+from tests.api.case_people import SECOND, People
 from tests.conftest import StoppedTime
 from tests.worker.desk import DEADLINE, phone, sqlite_only
+from tests.worker.marketplace import NUMBER, SELLER, a_trade, an_organisation
 from worker.chance import new_id
 from worker.clock import unix_ms
 from worker.database import Database
@@ -101,6 +106,8 @@ class Known(NamedTuple):
     delivery: str
     resend: str
     verification: str
+    case: dict[str, Any]
+    person: dict[str, str]
 
     def path(self, pick: int) -> dict[str, str]:
         return {
@@ -114,7 +121,21 @@ class Known(NamedTuple):
             "attempt_id": str(self.message),
             "shop_id": "queens-court",
             "name": "twilio",
+            "case_id": self.case["id"],
+            "decision_id": self.case["decisions"][-1]["id"],
+            "paper_id": self.case["papers"][pick % 4]["id"],
+            "item_id": self.case["items"][pick % 4]["id"],
+            "notice_id": self.case["notices"][pick % 5]["id"],
+            "work_id": self.case["work"][0]["id"],
+            "member_id": SELLER,
+            "number": NUMBER,
+            "organisation_id": "o-body",
         }
+
+
+def as_whom(known: Known, path: str) -> dict[str, str]:
+    """Return the header of whose work it is: people's takes a person's key."""
+    return known.person if path.startswith("/v1/case-work") else {}
 
 
 def unknown_message(caller: Caller, booking_id: UUID) -> UUID:
@@ -154,6 +175,8 @@ def furnish(caller: Caller) -> Known:
         carrier = {"channel": Channel.SMS, "share": 100.0, "base_share": 100.0, "moved_at": time.at}
         session.add(Carrier(name="twilio", failures=0, rests=0, **carrier))
         job = session.scalars(select(Job.id).limit(1)).one()
+        a_trade(session)
+        an_organisation(session)
     endpoint = ask(caller, "POST", "/v1/webhook-endpoints", {"url": "https://hooks.example.com/x"}).json()["id"]
     path = f"/v1/webhook-endpoints/{endpoint}"
     delivery = ask(caller, "POST", f"{path}/test").json()["delivery_id"]
@@ -161,7 +184,17 @@ def furnish(caller: Caller) -> Known:
     resend = ask(caller, "POST", f"{path}/resend", span).json()["id"]
     proof = {"shop": "queens-court", "contact": {"email": "hanako@example.jp"}, "customer_ip": "192.0.2.10"}
     verification = ask(caller, "POST", "/v1/verifications", proof).json()["id"]
-    return Known([held, booked, gone], message, job, endpoint, delivery, resend, verification)
+    case, person = a_case(caller)
+    return Known([held, booked, gone], message, job, endpoint, delivery, resend, verification, case, person)
+
+
+def a_case(caller: Caller) -> tuple[dict[str, Any], dict[str, str]]:
+    """Play a case to where its last decision is proposed; return it, and the header of somebody with every role."""
+    people = People.beside(caller)
+    case_id = people.office.reviewing()
+    people.office.accept_all(case_id)
+    people.office.propose(case_id)
+    return people.shown(case_id), people.keys[SECOND]
 
 
 def of(number: int) -> dict[str, Any]:
@@ -188,10 +221,11 @@ def steer(case: schemathesis.Case[Any], known: Known, pick: int) -> None:
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=["sound requests", "faulty requests"])
 def test_whatever_is_sent_is_answered_as_described(caller: Caller, api: BaseSchema, mode: GenerationMode) -> None:
     known = furnish(caller)
-    authorization = {"Authorization": caller.http.headers["Authorization"]}
     faults: list[str] = []
 
     def fuzz(operation: APIOperation[Any, Any, Any, Any]) -> None:
+        authorization = {"Authorization": caller.http.headers["Authorization"]} | as_whom(known, operation.path)
+
         # Derandomized: the same requests at every run. None of them is kept, so that runs do not differ by their past.
         @settings(
             max_examples=EXAMPLES[caller.database.engine.dialect.name],
@@ -248,7 +282,7 @@ def test_no_value_of_any_member_is_a_fault_of_ours(caller: Caller, api: BaseSche
         for name, body in spoilt(api, operation):
             path = operation.path.format_map(known.path(1))
             headers = {"Content-Type": "application/json", "Idempotency-Key": str(new_id(unix_ms()))}
-            answer = caller.http.request(operation.method, path, content=body, headers=headers)
+            answer = caller.http.request(operation.method, path, content=body, headers=headers | as_whom(known, path))
             if answer.status_code >= 500:
                 faults.append(f"{operation.label} {name}: {answer.status_code} to {body[:80]!r}")
 
@@ -365,6 +399,11 @@ def test_every_success_is_as_described(
     prove_a_contact(caller)
     operate(caller)
     manage_webhooks(caller)
+    feed(caller)
+    life = Life(People.beside(caller))
+    life.live()
+    life.end_otherwise()
+    caller.http.delete("/v1/members/m-1024")
     report(caller, signing_key)
     caller.http.get("/healthz")
     caller.http.get("/readyz")
@@ -406,6 +445,26 @@ def operate(caller: Caller) -> None:
     ask(caller, "POST", "/v1/carriers/twilio/share", {**reason, "share": 70})
     ask(caller, "POST", "/v1/carriers/twilio/share", {**reason, "share": None})
     caller.http.get(f"/v1/jobs/{known.job}")
+
+
+def feed(caller: Caller) -> None:
+    told: dict[str, type[Given]] = {
+        "/v1/members/m-1024": MemberRequest,
+        "/v1/members/m-2048": MemberRequest,
+        "/v1/transactions/T-1": TransactionRequest,
+        "/v1/organisations/o-12": OrganisationRequest,
+    }
+    for number, (path, shape) in enumerate(told.items()):
+        body = example(shape) | ({"nickname": f"nick-{number}"} if shape is MemberRequest else {})
+        for _ in ("new", "the same again"):
+            ask(caller, "PUT", path, body)
+        caller.http.get(path)
+    ask(caller, "POST", "/v1/transactions/T-1/messages", example(MessagesRequest))
+
+
+def example(shape: type[Given]) -> dict[str, Any]:
+    shown: dict[str, Any] = shape.model_json_schema()["examples"][0]
+    return shown
 
 
 def manage_webhooks(caller: Caller) -> None:

@@ -155,19 +155,19 @@ def _drain(place: Scene) -> None:
     """Move the clock past everything that waits to be found out, and let everything be done in between."""
     broker = Broker(place)
     to_next_hour(place)
-    _settle(place)
+    settle(place)
     for step in _STEPS:
         place.clock.advance(step)
-        _settle(place)
+        settle(place)
         _ask_for_reports(place, broker)
     for _ in range(_MORE_ROUNDS):
         if not _under_way(place):
             break
         place.clock.advance(timedelta(hours=1))
-        _settle(place)
+        settle(place)
 
 
-def _settle(place: Scene) -> None:
+def settle(place: Scene) -> None:
     """Wait until nothing is due; what is not done in time, the verdict will name."""
     # Every process reads the clock once a second, and a vendor's reports may be on their way.
     time.sleep(1.2)
@@ -186,7 +186,7 @@ def _ask_for_reports(place: Scene, broker: Broker) -> None:
             if not session.scalars(late).one():
                 return
         broker.knock()
-        _settle(place)
+        settle(place)
 
 
 def _due(place: Scene) -> int:

@@ -7,13 +7,20 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from models.customer import Channel
 from models.job import Queue
 from models.message import CODES, NATURES, Kind, WhenUnknown
-from worker.wording import FOLDER, KINDS, LANGUAGES, channels
+from worker.wording import CASE_KINDS, FOLDER, KINDS, LANGUAGES, channels
 
 ROOT = Path(__file__).parents[2]
-SENDERS = [*(ROOT / "tasks").glob("*.py"), ROOT / "worker" / "settling.py"]
-"""Who owes messages: the tasks, and what tells a shop that its customer cannot be reached."""
+CASES = sorted((ROOT / "worker" / "cases").glob("*.py"))
+# That file words what the others owe: it names a kind without sending it.
+SENDERS = [
+    *(ROOT / "tasks").glob("*.py"),
+    ROOT / "worker" / "settling.py",
+    *(path for path in CASES if path.name != "noticing.py"),
+]
+"""Who owes messages: the tasks, what tells a shop that its customer cannot be reached, and a case's transactions."""
 
 
 def kinds_named_in(text: str) -> Iterator[str]:
@@ -51,16 +58,24 @@ def test_codes_alone_are_delivered_on_the_queue_of_codes() -> None:
     assert {kind for kind, nature in NATURES.items() if nature.queue is Queue.CODES} == CODES
 
 
-def test_what_a_customer_can_ask_for_again_is_a_code() -> None:
+def test_what_can_be_asked_for_again_is_a_code_or_the_link_that_proves_an_address() -> None:
     asked_again = {kind for kind, nature in NATURES.items() if nature.when_unknown is WhenUnknown.ASK_AGAIN}
 
-    assert asked_again == CODES
+    assert asked_again == CODES | {Kind.CASE_CONFIRM_ADDRESS}
 
 
 def test_what_is_said_of_a_booking_to_its_customer_is_bound_to_its_state() -> None:
     to_customers = {kind for kind in Kind if kind.startswith("booking_")}
 
     assert [kind for kind in to_customers if NATURES[kind].true_while is None] == []
+
+
+def test_what_is_said_of_a_case_goes_by_mail_on_the_queue_of_cases() -> None:
+    of_cases = {kind for kind in Kind if kind.startswith("case_")}
+
+    assert set(CASE_KINDS) == of_cases
+    assert {channel for kind in of_cases for channel in channels(kind)} == {Channel.MAIL}
+    assert {NATURES[kind].queue for kind in of_cases} == {Queue.DISCLOSURE}
 
 
 # The readers are shown what they must catch.

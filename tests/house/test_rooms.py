@@ -37,6 +37,8 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "random": ("worker/chance.py", "sandbox/chance.py"),
     "secrets": ("worker/chance.py", "sandbox/chance.py"),
     "alembic": ("worker/schema.py", "models/migrations/"),
+    "fpdf": ("worker/printing/page.py",),
+    "fontTools": ("worker/printing/typeface.py",),
 }
 """What one file, or a few, know for everybody. The bench may open all: it measures the bare thing beside ours."""
 

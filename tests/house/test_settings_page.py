@@ -196,7 +196,7 @@ def test_nothing_but_the_settings_reads_the_environment_on_a_request_or_in_a_job
 
     # They start processes, or servers for development and tests, or are an operator's command with the operator's key.
     starting = {"worker/commands/__init__.py", "worker/commands/up.py", "worker/embedded.py"}
-    assert reading <= starting | {"worker/commands/messages.py"}
+    assert reading <= starting | {"worker/commands/messages.py", "worker/commands/cases.py"}
 
 
 # The readers are shown what they must catch.

@@ -22,6 +22,7 @@ from sqlalchemy import func, select
 
 from models.job import Job, Queue
 from models.message import Message, State
+from tests.journeys.browser import chromium, open_context, page  # noqa: F401 - fixtures of the folder
 from worker.chance import new_id
 from worker.clock import system_now, unix_ms
 from worker.database import Database

@@ -4,20 +4,17 @@ import base64
 import json
 import re
 import signal
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psycopg
 import pytest
 import redis as redis_client
 import requests
-from psycopg import sql
-from sqlalchemy.engine import make_url
+
+from tests.journeys.hunting import everything_in, files_below, flower_pages, hunted, read, tables
 
 # A stack must come up and a story be played before the first claim; on a busy machine that takes its time.
 pytestmark = pytest.mark.timeout(300)
@@ -38,44 +35,6 @@ PERSONAL = {
     "source": SOURCE,
     "address": "203.0.113.57",
 }
-
-# What holds digits by nature and is no code: ids, digests, instants.
-INNOCENT = re.compile(
-    rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32,}"
-    rb"|\d{2}:\d{2}:\d{2}[.,]\d+|\b\d{9,}(\.\d+)?\b|\b\d+\.\d{3,}\b"
-)
-
-
-def forms(secret: str) -> set[bytes]:
-    """Return a secret as it is, as URLs, JSON and hexadecimal digits write it, and each of these in base64."""
-    plain = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
-    if secret.startswith("+"):
-        plain |= {secret.removeprefix("+"), secret.removeprefix("+81")}
-    found = {form.encode() for form in plain}
-    encoded = {core for form in found for core in _in_base64(form)}
-    return found | encoded | {secret.encode().hex().encode()}
-
-
-def _in_base64(data: bytes) -> Iterator[bytes]:
-    """Yield what stands in every base64 text that contains `data`, at each of the three places it may begin."""
-    for before in range(3):
-        whole = base64.b64encode(bytes(before) + data)
-        core = whole[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
-        yield core
-        yield core.translate(bytes.maketrans(b"+/", b"-_"))
-
-
-def hunted(secrets: Mapping[str, str], place: bytes) -> set[str]:
-    """Return the names of the secrets that can be read in a place, in any of their forms."""
-    found = {name for name, secret in secrets.items() if any(form in place for form in forms(secret))}
-    return {name for name in found if not name.startswith("code") or _is_code(secrets[name], place)}
-
-
-def _is_code(code: str, place: bytes) -> bool:
-    """Whether six digits stand there that are not a part of something else."""
-    rest = INNOCENT.sub(b" ", place)
-    alone = rb"(?<!\d)" + code.encode() + rb"(?!\d)"
-    return re.search(alone, rest) is not None or any(form in rest for form in forms(code) - {code.encode()})
 
 
 @dataclass
@@ -111,22 +70,22 @@ def places(
         by_mail = _held(running, slots[5], email=MAIL)
         broker = redis_client.Redis.from_url(running.redis.url)
         until(lambda: broker.llen("codes") >= 2, "the codes were handed over")
-        found.queued = _everything_in(broker)
+        found.queued = everything_in(broker)
         running.stack.kill("worker-all", signal.SIGCONT)
         for number, (booking, address) in enumerate([(by_sms, PHONE), (by_mail, MAIL)]):
             found.secrets |= _go_every_way(
                 running, until, booking, address, slots[10 + 5 * number], name=booking["channel"]
             )
         running.settle()
-        until(lambda: b"worker" in _flower(running)["/api/tasks"], "Flower has heard of tasks")
-        found.queued |= _everything_in(broker)
-        found.flower = _flower(running)
-        found.database = _tables(running)
+        until(lambda: b"worker" in flower_pages(running)["/api/tasks"], "Flower has heard of tasks")
+        found.queued |= everything_in(broker)
+        found.flower = flower_pages(running)
+        found.database = tables(running)
         broker.close()
-        found.redis_files = b"".join(_read(file) for file in _files(running.folder / "redis"))
-        found.ledger = b"".join(_read(file) for file in running.folder.glob("sandbox.db*"))
-    found.logs = {file.name: _read(file) for file in (running.folder / "log").iterdir()}
-    found.beat = {file.name: _read(file) for file in running.folder.glob("beat*")}
+        found.redis_files = b"".join(read(file) for file in files_below(running.folder / "redis"))
+        found.ledger = b"".join(read(file) for file in running.folder.glob("sandbox.db*"))
+    found.logs = {file.name: read(file) for file in (running.folder / "log").iterdir()}
+    found.beat = {file.name: read(file) for file in running.folder.glob("beat*")}
     return found
 
 
@@ -201,69 +160,6 @@ def _was_sent(running: Any, address: str, url: str) -> bool:
 def _open(booking: Mapping[str, str]) -> None:
     for url in (booking["call_url"], booking["booking_page_url"]):
         assert requests.get(url, params={"lang": "en"}, timeout=30).status_code < 500
-
-
-def _everything_in(broker: redis_client.Redis) -> dict[str, bytes]:
-    """Return each key with what it holds, as the server dumps it and as a client reads it."""
-    found: dict[str, bytes] = {}
-    client: Any = broker  # its answers are typed for clients that decode them as well
-    for key in client.keys("*"):
-        kind = client.type(key)
-        read = repr(client.lrange(key, 0, -1)).encode() if kind == b"list" else b""
-        read += repr(client.hgetall(key)).encode() if kind == b"hash" else b""
-        found[f"{key.decode()} {len(found)}"] = key + (client.dump(key) or b"") + read
-    return found
-
-
-def _flower(running: Any) -> dict[str, bytes]:
-    """Return what Flower tells an operator, page by page."""
-    pages = [
-        "/api/tasks",
-        "/api/workers",
-        "/api/task/types",
-        "/api/queues/length",
-        "/",
-        "/tasks",
-        "/workers",
-        "/broker",
-    ]
-    found = {page: _page(running, page) for page in pages}
-    tasks = json.loads(found["/api/tasks"])
-    found |= {f"/task/{task}": _page(running, f"/task/{task}") for task in list(tasks)[:40]}
-    worker = next(iter({each["worker"] for each in tasks.values()}), None)
-    return found | ({f"/worker/{worker}": _page(running, f"/worker/{worker}")} if worker else {})
-
-
-def _page(running: Any, page: str) -> bytes:
-    answer = requests.get(f"{running.flower}{page}", timeout=30)
-    assert answer.status_code == 200, page
-    return answer.content
-
-
-def _tables(running: Any) -> dict[str, bytes]:
-    """Return every row as text; of SQLite the files as well, with whatever deleted rows left behind in them."""
-    url = make_url(running.environment["DATABASE_URL"])
-    if url.get_backend_name() == "sqlite":
-        with closing(sqlite3.connect(str(url.database))) as file:
-            dump = "\n".join(file.iterdump()).encode()
-        return {"rows": dump} | {each.name: _read(each) for each in running.folder.glob("toritsugi.db*")}
-    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(plain) as connection:
-        names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-        return {
-            name: "\n".join(
-                row for (row,) in connection.execute(sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(name)))
-            ).encode()
-            for (name,) in names
-        }
-
-
-def _files(folder: Path) -> list[Path]:
-    return [file for file in folder.rglob("*") if file.is_file()]
-
-
-def _read(file: Path) -> bytes:
-    return file.read_bytes()
 
 
 def leaks(places: Places, kept: Mapping[str, bytes]) -> dict[str, set[str]]:

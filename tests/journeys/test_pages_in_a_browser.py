@@ -1,48 +1,33 @@
 """The pages in a real browser: on a phone, without scripts, by keyboard alone, and over to the video provider."""
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from time import sleep
 from typing import Any, NamedTuple
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Dialog, Page, expect
 
-from api.app import create_app
 from models.booking import Booking, Status
+from tests.journeys.browser import (
+    ON_SQLITE,
+    PHONE_SCREEN,
+    SMALL_SCREEN,
+    follow,
+    in_a_browser,
+    is_too_wide,
+    served,
+    tab_to,
+)
 from worker import bookings, codes, links
 from worker.database import Database
 from worker.embedded import free_port
 from worker.links import LinkRole, token
 from worker.settings import settings
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # A camera that is always there, and somebody who always allows it.
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
-PHONE_SCREEN = {"width": 390, "height": 844}
-MOST_TABS = 80
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what no database has a part in."""
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium is installed, so no page was seen in a browser: apt-get install chromium"
-)
+pytestmark = in_a_browser
 
 
 class Site(NamedTuple):
@@ -76,52 +61,13 @@ def site(environment: pytest.MonkeyPatch, seeded: Database, time: Any) -> Iterat
     environment.setenv("PUBLIC_URL", made.url)
     environment.setenv("VIDEO_URL", made.video_url)
     settings.cache_clear()
-    server = uvicorn.Server(
-        # Without its lifespan the app starts no relay: what it owes stays in the database.
-        uvicorn.Config(create_app(), host="127.0.0.1", port=port, lifespan="off", log_config=None, access_log=False)
-    )
-    threads = [Thread(target=server.run), Thread(target=rooms.serve_forever)]
-    for thread in threads:
-        thread.start()
-    while not server.started:
-        assert threads[0].is_alive()
-        sleep(0.02)
-    yield made
-    server.should_exit = True
+    thread = Thread(target=rooms.serve_forever)
+    thread.start()
+    with served(port):
+        yield made
     rooms.shutdown()
-    for thread in threads:
-        thread.join()
+    thread.join()
     rooms.server_close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for all; each test opens a context of its own."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_context(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Open contexts that are closed afterwards."""
-    opened: list[BrowserContext] = []
-
-    def opening(**options: Any) -> BrowserContext:
-        opened.append(chromium.new_context(**{"locale": "en-GB", **options}))
-        opened[-1].set_default_timeout(15_000)
-        return opened[-1]
-
-    yield opening
-    for context in opened:
-        context.close()
-
-
-@pytest.fixture
-def page(open_context: Callable[..., BrowserContext]) -> Page:
-    """A page on a phone whose owner reads English."""
-    return open_context(viewport=PHONE_SCREEN).new_page()
 
 
 def code_for(database: Database, page: Page) -> str:
@@ -186,33 +132,21 @@ def test_a_customer_books_changes_and_cancels_without_scripts(
 
 @ON_SQLITE
 def test_the_whole_way_can_be_gone_by_keyboard_alone(site: Site, seeded: Database, page: Page) -> None:
-    def tab_to(selector: str) -> None:
-        for _ in range(MOST_TABS):
-            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
-                return
-            page.keyboard.press("Tab")
-        pytest.fail(f"the keyboard does not reach {selector}")
-
-    def follow(selector: str) -> None:
-        tab_to(selector)
-        with page.expect_navigation():
-            page.keyboard.press("Enter")
-
     page.goto(f"{site.url}/s/fred?from=2030-06-10")
-    follow(".times a")
-    tab_to("#channel-sms")
+    follow(page, ".times a")
+    tab_to(page, "#channel-sms")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowUp")
-    tab_to("#phone")
+    tab_to(page, "#phone")
     page.keyboard.type("12")
-    follow("button.primary")
+    follow(page, "button.primary")
     # The summary of what is wrong has the focus; its link leads to the field.
     expect(page.get_by_role("alert")).to_be_focused()
-    tab_to(".notice a")
+    tab_to(page, ".notice a")
     page.keyboard.press("Enter")
     page.keyboard.press("Control+A")
     page.keyboard.type("09000000012")
-    follow("button.primary")
+    follow(page, "button.primary")
     expect(page.get_by_label("Six-digit code")).to_be_focused()
     page.keyboard.type(code_for(seeded, page))
     with page.expect_navigation():
@@ -273,7 +207,7 @@ def test_a_message_in_a_name_stays_text(site: Site, seeded: Database, page: Page
 def test_no_page_is_wider_than_a_small_phone_or_breaks_its_own_policy(
     site: Site, seeded: Database, open_context: Callable[..., BrowserContext]
 ) -> None:
-    page = open_context(viewport={"width": 320, "height": 640}).new_page()
+    page = open_context(viewport=SMALL_SCREEN).new_page()
     complaints: list[str] = []
     book(page, site, seeded)
     id_ = booking_of(page).id
@@ -294,7 +228,7 @@ def test_no_page_is_wider_than_a_small_phone_or_breaks_its_own_policy(
     ):
         for language in ("ja", "en"):
             page.goto(f"{site.url}{address}{'&' if '?' in address else '?'}lang={language}")
-            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            if is_too_wide(page):
                 wide.append(page.url)
 
     assert (wide, complaints) == ([], [])

@@ -14,7 +14,9 @@ from models.booking import Cause
 from models.customer import Channel
 from models.message import Kind
 from models.segments import Encoding, count, has_astral
+from tests.worker.case_notices import case_words
 from worker.wording import (
+    CASE_KINDS,
     CUSTOMER_KINDS,
     FOLDER,
     KINDS,
@@ -61,6 +63,7 @@ EVERY_FILE = [(kind, channel, language) for kind in KINDS for channel in channel
 EVERY_SMS = [each for each in EVERY_FILE if each[1] == "sms"]
 WITH_LINKS = sorted({kind for kind, channel, language in EVERY_SMS if _has_link(kind, language)})
 EVERY_MAIL = [each for each in EVERY_FILE if each[1] == "mail"]
+EVERY_BRANDED_MAIL = [each for each in EVERY_MAIL if each[0] not in CASE_KINDS]
 EVERY_CUSTOMER_MAIL = [each for each in EVERY_MAIL if each[0] in CUSTOMER_KINDS]
 EVERY_SHOP_MAIL = [each for each in EVERY_MAIL if each[0] in SHOP_KINDS]
 
@@ -100,6 +103,8 @@ def booking_words(language: str, *, shop: str = "QUEENS COURT", customer_zone: Z
 def words_for(kind: str, language: str) -> Mapping[str, object]:
     if kind in CUSTOMER_KINDS:
         return booking_words(language).words()
+    if kind in CASE_KINDS:
+        return case_words(language).words()
     if kind in {"shop_day_list", "shop_day_fixed"}:
         return day_words(language, bookings=2).words()
     return ShopNoticeWords.of(
@@ -163,7 +168,7 @@ def test_every_kind_of_message_has_words() -> None:
 def test_there_is_a_folder_for_every_kind_and_a_kind_for_every_folder() -> None:
     folders = {path.name for path in FOLDER.iterdir() if path.is_dir() and path.name != "__pycache__"}
 
-    assert folders == set(KINDS)
+    assert folders == {*KINDS, "guideline"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -445,7 +450,7 @@ def test_a_reminder_sent_on_the_day_before_a_call_after_midnight_does_not_say_to
 # What every mail keeps to
 
 
-@pytest.mark.parametrize(("kind", "channel", "language"), EVERY_MAIL)
+@pytest.mark.parametrize(("kind", "channel", "language"), EVERY_BRANDED_MAIL)
 def test_a_mails_subject_begins_with_the_brand(kind: str, channel: str, language: str) -> None:
     subject = message(kind, channel, language).subject or ""
 

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.booking import Booking, Side
+from models.disclosure import DisclosureCase
 from models.job import Name
 from models.message import Message
 from models.message import State as MessageState
@@ -35,7 +36,9 @@ MESSAGE_EVENTS: Mapping[MessageState, EventType] = MappingProxyType(
 )
 
 
-def emit(session: Session, type_: EventType, *, shop_id: str, data: Mapping[str, Fact], now: datetime) -> UUID | None:
+def emit(
+    session: Session, type_: EventType, *, shop_id: str | None, data: Mapping[str, Fact], now: datetime
+) -> UUID | None:
     """Write an event, and owe it to whoever wants it, in the caller's transaction.
 
     Where there is no endpoint at all it writes nothing; that costs one look at an empty table. Nothing is remembered
@@ -46,7 +49,7 @@ def emit(session: Session, type_: EventType, *, shop_id: str, data: Mapping[str,
     Args:
         session: the transaction of the move that is told.
         type_: which.
-        shop_id: whose it is; keys that do not cover the shop never hear of it (B36).
+        shop_id: whose it is; keys that do not cover the shop never hear of it (B36). None: of no shop.
         data: thin facts; instants become RFC 3339.
         now: when it happened.
 
@@ -133,6 +136,23 @@ def tell_of_entry(session: Session, booking: Booking, side: Side, *, now: dateti
     )
 
 
+def tell_of_case(session: Session, case: DisclosureCase, *, now: datetime) -> None:
+    """Tell that a case moved: which, and where it stands. Neither who nor why (D50)."""
+    emit(
+        session,
+        EventType.CASE_MOVED,
+        shop_id=None,
+        data={
+            "case_id": case.id,
+            "reference": case.reference,
+            "state": case.state,
+            "version": case.version,
+            "deadline_at": case.deadline_at,
+        },
+        now=now,
+    )
+
+
 def tell_of_message(session: Session, message: Message, before: MessageState, *, now: datetime) -> None:
     """Tell what became of a message, if it has just moved there; other states tell nobody anything.
 
@@ -143,7 +163,8 @@ def tell_of_message(session: Session, message: Message, before: MessageState, *,
         now: when.
     """
     type_ = MESSAGE_EVENTS.get(message.state)
-    if type_ is None or message.state is before:
+    # What a case's notices are about is for nobody but the case's own people.
+    if type_ is None or message.state is before or message.shop_id is None:
         return
     emit(
         session,

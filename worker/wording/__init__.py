@@ -8,7 +8,7 @@ every mail. Files hold no conditions: what differs is another kind.
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 
@@ -16,18 +16,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, nod
 
 from models.customer import Channel
 from models.message import Kind
+from worker.wording.case_words import CaseWords, FeeEntry, FlawedPaperEntry, PaperEntry
 from worker.wording.words import BookingWords, CodeWords, DayListEntry, DayListWords, ShopNoticeWords
 
 __all__ = [
+    "CASE_KINDS",
     "CUSTOMER_KINDS",
     "KINDS",
     "LANGUAGES",
     "SHOP_KINDS",
     "BookingWords",
     "CalendarWords",
+    "CaseWords",
     "CodeWords",
     "DayListEntry",
     "DayListWords",
+    "FeeEntry",
+    "FlawedPaperEntry",
+    "PaperEntry",
     "Rendered",
     "ShopNoticeWords",
     "WordingMissingError",
@@ -60,12 +66,39 @@ SHOP_KINDS = (
     Kind.SHOP_DAY_FIXED,  # S5: no customer can change these any more
     Kind.SHOP_CUSTOMER_UNREACHABLE,  # messages to a customer do not arrive
 )
-KINDS = CUSTOMER_KINDS + SHOP_KINDS
+CASE_KINDS = (
+    Kind.CASE_CONFIRM_ADDRESS,  # N1: to the registered address, before there is a case
+    Kind.CASE_OPENED,  # N2
+    Kind.CASE_TOLD,  # N3: to the counterparty
+    Kind.CASE_INTAKE_DEFICIENT,  # N4
+    Kind.CASE_ADDRESS_TO_APPLICANT,  # N5a
+    Kind.CASE_ADDRESS_TO_COUNTERPARTY,  # N5b: word for word its twin (D21)
+    Kind.CASE_NEGOTIATION_REMINDER,
+    Kind.CASE_PAPERS_WANTED,  # N6
+    Kind.CASE_STAGE_2_TOLD,  # N7: to the counterparty
+    Kind.CASE_PAPERS_REMINDER,
+    Kind.CASE_PAPERS_DEFICIENT,  # N8
+    Kind.CASE_INVOICE,  # N9
+    Kind.CASE_INVOICE_REMINDER,
+    Kind.CASE_POSTED,  # N10
+    Kind.CASE_DISCLOSED_TOLD,  # N11: to the counterparty
+    Kind.CASE_REFUSED,  # N12: one fixed text (D50)
+    Kind.CASE_CLOSED,  # N13
+    Kind.CASE_CLOSED_TOLD,  # N14: to a counterparty that had been told
+    Kind.CASE_SERVICE_ENDED,  # N15
+)
+KINDS = CUSTOMER_KINDS + SHOP_KINDS + CASE_KINDS
 
 FOLDER = Path(__file__).parent
 
 _RULE = "-" * 32
+_FOOTERS = {
+    **dict.fromkeys(CUSTOMER_KINDS, "customer"),
+    **dict.fromkeys(SHOP_KINDS, "shop"),
+    **dict.fromkeys(CASE_KINDS, "case"),
+}
 _BUTTONS = {
+    "confirm_url": {"ja": "e-mailアドレスを確認する", "en": "Confirm the e-mail address"},
     "call_url": {"ja": "通話ページを開く", "en": "Open the call page"},
     "staff_call_url": {"ja": "通話ページを開く(スタッフ用)", "en": "Open the call page (staff)"},
 }
@@ -99,7 +132,10 @@ class CalendarWords:
 
 
 def channels(kind: str) -> tuple[Channel, ...]:
-    """Return the channels that a kind is written for: customers have both, shops are told by mail."""
+    """Return the channels that a kind is written for: customers have both, shops and parties are told by mail.
+
+    A notice of a case is never an SMS (D69).
+    """
     return (Channel.SMS, Channel.MAIL) if kind in CUSTOMER_KINDS else (Channel.MAIL,)
 
 
@@ -110,7 +146,8 @@ def render(kind: str, *, channel: str, language: str, words: Mapping[str, object
         kind: one of `KINDS`, as a `Kind` or as its value.
         channel: "sms" or "mail", as a `Channel` or as its value.
         language: "ja" or "en".
-        words: what `BookingWords.words()`, `ShopNoticeWords.words()` or `DayListWords.words()` return.
+        words: what `words()` of the kind's own class returns: `BookingWords`, `CodeWords`, `ShopNoticeWords`,
+            `DayListWords` or `CaseWords`.
         with_urls: False for an SMS route that does not carry them; `sms_plain.*.txt` says it without.
 
     Raises:
@@ -132,7 +169,7 @@ def render(kind: str, *, channel: str, language: str, words: Mapping[str, object
         html=_page().render(
             language=language,
             subject=subject,
-            shop_name=words["shop_name"],
+            sender=words["operator_name" if kind in CASE_KINDS else "shop_name"],
             body=list(_paragraphs(body, words, language)),
             footer=list(_paragraphs(footer, {}, language)),
         ),
@@ -186,7 +223,7 @@ def _file(kind: str, channel: str, language: str, *, with_urls: bool = True) -> 
 
 
 def _footer(kind: str, language: str) -> str:
-    return f"footer.{'customer' if kind in CUSTOMER_KINDS else 'shop'}.{language}.txt"
+    return f"footer.{_FOOTERS[Kind(kind)]}.{language}.txt"
 
 
 @cache
@@ -215,17 +252,30 @@ def _page() -> Template:
 
 def _wanted(file: str) -> Iterator[str]:
     tree = _environment().parse((FOLDER / file).read_text(encoding="utf-8"))
-    looped = {loop.target.name for loop in tree.find_all(nodes.For) if isinstance(loop.target, nodes.Name)}
+    # "loop" is the template language's own: the number of a list's entry.
+    looped = {"loop"} | {loop.target.name for loop in tree.find_all(nodes.For) if isinstance(loop.target, nodes.Name)}
     yield from (name.name for name in tree.find_all(nodes.Name) if name.ctx == "load" and name.name not in looped)
     for part in tree.find_all(nodes.Getattr):
-        if isinstance(part.node, nodes.Name):
+        if isinstance(part.node, nodes.Name) and part.node.name != "loop":
             yield f"{part.node.name}.{part.attr}"
 
 
 def _refuse_control_characters(words: Mapping[str, object]) -> None:
     for name, value in words.items():
-        if isinstance(value, str) and any(unicodedata.category(letter) in _CONTROL for letter in value):
+        if any(unicodedata.category(letter) in _CONTROL for text in _texts(value) for letter in text):
             raise ValueError(f"the word {name} holds a line break or another control character")
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield every text that a word holds, a list's entries and their fields included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _texts(entry)
+    elif is_dataclass(value):
+        for each in fields(value):
+            yield from _texts(getattr(value, each.name))
 
 
 @dataclass(frozen=True, repr=False)
