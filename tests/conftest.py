@@ -85,6 +85,11 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 def database(environment: pytest.MonkeyPatch, database_url: str) -> Database:
     """The process's database, on each of the two."""
     environment.setenv("DATABASE_URL", database_url)
+    # A thread that an earlier test left behind may meanwhile have opened what the environment named before.
+    settings_module.settings.cache_clear()
+    if database_module.database.cache_info().currsize:
+        database_module.database().dispose()
+        database_module.database.cache_clear()
     return database_module.database()
 
 
