@@ -59,16 +59,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     server.drop_database(name)
 
 
-def forget_process_state() -> None:
-    """Let settings, database, clock and relay be made anew, as in a new process."""
+def forget_database() -> None:
+    """Let settings and database be made anew, by what the environment names now."""
     if database_module.database.cache_info().currsize:
         database_module.database().dispose()
-    for made_once in (
-        settings_module.settings,
-        database_module.database,
-        clock_module.clock,
-        relay_module.relay,
-    ):
+    for made_once in (settings_module.settings, database_module.database):
+        made_once.cache_clear()
+
+
+def forget_process_state() -> None:
+    """Let settings, database, clock and relay be made anew, as in a new process."""
+    forget_database()
+    for made_once in (clock_module.clock, relay_module.relay):
         made_once.cache_clear()
 
 
@@ -86,10 +88,7 @@ def database(environment: pytest.MonkeyPatch, database_url: str) -> Database:
     """The process's database, on each of the two."""
     environment.setenv("DATABASE_URL", database_url)
     # A thread that an earlier test left behind may meanwhile have opened what the environment named before.
-    settings_module.settings.cache_clear()
-    if database_module.database.cache_info().currsize:
-        database_module.database().dispose()
-        database_module.database.cache_clear()
+    forget_database()
     return database_module.database()
 
 
