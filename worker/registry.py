@@ -386,7 +386,7 @@ def _in_form(given: MemberGiven, received_at: datetime) -> MemberGiven:
 
 def _enter_member(session: Session, external_id: str, given: MemberGiven, received_at: datetime) -> Member | None:
     """Write down a member who is new; None if the id or the nickname is not."""
-    _check_nickname(session, given)
+    _check_nickname(session, given, of=external_id)
     at = given.changed_at or received_at
     member_id, snapshot_id = new_id(unix_ms()), new_id(unix_ms())
     is_first = _is_first(
@@ -425,7 +425,7 @@ def _change_member(session: Session, member: Member, given: MemberGiven, receive
             _find_by(member, given)
         return False
     if is_latest:
-        _check_nickname(session, given, of=member.id)
+        _check_nickname(session, given, of=member.external_id)
     member.revision += 1
     member.updated_at = received_at
     snapshot = _member_snapshot(session, member, given, id_=new_id(unix_ms()), at=at)
@@ -450,11 +450,14 @@ def _is_registered_now(session: Session, member: Member, given: MemberGiven) -> 
     return given.changed_at is None or not is_superseded(session, member, given)
 
 
-def _check_nickname(session: Session, given: MemberGiven, *, of: UUID | None = None) -> None:
-    """Refuse a nickname that another member bears, also if it was indexed under the SECRET_KEY before."""
+def _check_nickname(session: Session, given: MemberGiven, *, of: str) -> None:
+    """Refuse a nickname that another than this member bears, also if it was indexed under the SECRET_KEY before.
+
+    The member is told by the marketplace's own id, for it may be written down by somebody else at this very moment.
+    """
     if given.status is MemberStatus.LEFT:
         return
-    bearers = select(Member.id).where(
+    bearers = select(Member.external_id).where(
         Member.nickname_index.in_(_nickname_indexes(given.registered.nickname)),
         Member.status == MemberStatus.ACTIVE,
     )

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from httpx2 import Response
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from models.access import Scope
 from models.marketplace import Member, MemberSnapshot, TradeMessage, TradeSide
@@ -485,6 +486,31 @@ def test_a_new_member_at_the_same_instant_is_created_once(caller: Caller) -> Non
 
     assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
     assert {answer.json()["revision"] for answer in answers} == {1}
+
+
+@postgresql_only
+def test_a_member_whom_somebody_else_has_just_fed_is_the_same_member(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another process writes between our look for the member and our look for the nickname is no stranger's."""
+    look = registry.member_by_external_id
+    found_first: list[Member | None] = []
+    others: list[Response] = []
+
+    def looks_too_early(session: Session, external_id: str) -> Member | None:
+        found = look(session, external_id)
+        if not found_first:
+            found_first.append(found)
+            others.append(put(caller, "/v1/members/m-1", MEMBER))
+        return found
+
+    monkeypatch.setattr(registry, "member_by_external_id", looks_too_early)
+
+    second = put(caller, "/v1/members/m-1", MEMBER)
+
+    assert found_first[0] is None
+    assert [each.status_code for each in [*others, second]] == [201, 200]
+    assert others[0].json() == second.json()
 
 
 @postgresql_only
