@@ -15,7 +15,7 @@ DEV_STAMP := $(VENV)/.dev-$(call checksum,requirements/dev.lock).stamp
 UP_READY := $(firstword $(wildcard $(DEV_STAMP)) $(UP_STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test chaos bench lint format types lock clean
+.PHONY: help setup up demo test mutants chaos bench lint format types lock clean
 
 help:  ## What there is
 	@grep -hE '^[a-z]+:.*##' Makefile | awk -F ':.*## *' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -23,13 +23,16 @@ help:  ## What there is
 up: | $(UP_READY)  ## Start everything on this machine; Ctrl-C stops it (VERBOSE=1 shows all output)
 	@exec $(RUN) worker up
 
-demo: | $(UP_READY)  ## Play a booking and a disclosure case, whole, against the running stack
+demo: | $(UP_READY)  ## Play a booking, a call at once and a disclosure case, whole, against the running stack
 	@exec $(RUN) worker demo
 
 setup: | $(DEV_STAMP)  ## Install what the tests need (`make up` needs less, and installs it itself)
 
 test: | $(DEV_STAMP)  ## Run all tests (ARGS='-k code' for some of them)
-	$(RUN) pytest $(ARGS)
+	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+mutants: | $(DEV_STAMP)  ## Remove the rule of each clause and see its tests notice (ARGS='B20 B35' for some of them)
+	@$(RUN) tests.mutants $(ARGS)
 
 chaos: | $(DEV_STAMP)  ## Kill, freeze, lie: ten minutes of bookings, five of 300 cases (CHAOS_SECONDS, CHAOS_CASE_SECONDS, CHAOS_SEED)
 	@CHAOS_SECONDS='$(CHAOS_SECONDS)' CHAOS_SEED='$(CHAOS_SEED)' $(RUN) tests.chaos.storm $(ARGS)

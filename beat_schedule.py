@@ -32,6 +32,12 @@ beat_schedule: dict[str, dict[str, Any]] = {
         "schedule": 3600.0,
         "options": {"queue": "sweeps", "expires": 600},
     },
+    # Whatever a shop keeps too long is purged within the hour; mostly there is nothing (B37).
+    "owe-purges": {
+        "task": "people.owe_purges",
+        "schedule": 3600.0,
+        "options": {"queue": "sweeps", "expires": 600},
+    },
     # A day on which the disclosure service ends may be set while cases wait; they set their own timers when they move.
     "owe-service-end": {
         "task": "case.owe_service_end",

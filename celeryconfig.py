@@ -62,10 +62,17 @@ imports = [
     "tasks.timers",
     "tasks.verification",
     "tasks.bookings",
+    "tasks.calls",
+    "tasks.in_call",
     "tasks.delivery",
     "tasks.settling",
+    "tasks.items",
+    "tasks.terms",
     "tasks.webhooks",
     "tasks.disclosure",
     "tasks.auditing",
+    "tasks.people",
+    "tasks.suspensions",
+    "tasks.video",
 ]
 worker_cancel_long_running_tasks_on_connection_loss = False

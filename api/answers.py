@@ -7,8 +7,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
+from api.call_answers import CallShown
 from api.case_answers import CaseNow
-from models.booking import Cause, Released, Status
+from api.resources import shown
+from api.shop_answers import ConflictShown
+from api.suspension_answers import StopShown
+from models.booking import Cause, Released, Status, VisitPurpose
+from models.call import Refused
+from models.call import Status as CallStatus
 from models.customer import Channel
 from models.disclosure import State as CaseState
 from models.message import Kind, State, WhenUnknown
@@ -56,6 +62,8 @@ _BOOKING: JsonDict = {
     "starts_at": "2026-12-01T05:00:00Z",
     "ends_at": "2026-12-01T05:30:00Z",
     "zone": "Asia/Tokyo",
+    "menu": None,
+    "purpose": None,
     "channel": "sms",
     "language": "ja",
     "change_deadline_at": "2026-11-30T15:00:00Z",
@@ -147,15 +155,10 @@ _RESEND: JsonDict = {
 _ENTRY: JsonDict = {"id": "m-1024", "revision": 1, "updated_at": "2030-06-03T01:00:00Z"}
 
 
-def _shown(*examples: JsonDict) -> ConfigDict:
-    """Say all members there are, and show some."""
-    return ConfigDict(extra="forbid", json_schema_extra={"examples": list(examples)})
-
-
 class Names(BaseModel):
     """A shop's full name."""
 
-    model_config = _shown({"ja": "FRED 銀座本店", "en": "FRED Ginza"})
+    model_config = shown({"ja": "FRED 銀座本店", "en": "FRED Ginza"})
 
     ja: str
     en: str
@@ -164,7 +167,7 @@ class Names(BaseModel):
 class ShopShown(BaseModel):
     """A shop as callers see it (B1)."""
 
-    model_config = _shown(_SHOP)
+    model_config = shown(_SHOP)
 
     id: str = Field(description="Part of addresses; it never changes.")
     name: Names
@@ -180,7 +183,7 @@ class ShopShown(BaseModel):
 class ShopList(BaseModel):
     """The shops that take bookings."""
 
-    model_config = _shown({"shops": [_SHOP]})
+    model_config = shown({"shops": [_SHOP]})
 
     shops: list[ShopShown]
 
@@ -188,7 +191,7 @@ class ShopList(BaseModel):
 class SlotShown(BaseModel):
     """A time at which a call may be booked."""
 
-    model_config = _shown(_SLOT)
+    model_config = shown(_SLOT)
 
     starts_at: AwareDatetime
     ends_at: AwareDatetime
@@ -197,21 +200,26 @@ class SlotShown(BaseModel):
 class SlotList(BaseModel):
     """The free slots of some days."""
 
-    model_config = _shown(
-        {"shop": "fred", "zone": "Asia/Tokyo", "from": "2026-12-01", "to": "2026-12-07", "slots": [_SLOT]}
+    model_config = shown(
+        {"shop": "fred", "menu": None, "zone": "Asia/Tokyo", "from": "2026-12-01", "to": "2026-12-07", "slots": [_SLOT]}
     )
 
     shop: str
+    menu: str | None = Field(description="Whose calls they are as long as; null where the shop has no menus.")
     zone: str
     first_day: str = Field(alias="from", json_schema_extra={"format": "date"}, description="In the shop's zone.")
     last_day: str = Field(alias="to", json_schema_extra={"format": "date"}, description="Inclusive.")
-    slots: list[SlotShown] = Field(description="In order.")
+    slots: list[SlotShown] = Field(description="In order; none that a suspension falls into.")
+    suspended: StopShown | SkipJsonSchema[None] = Field(
+        None,
+        description="Only while the service is suspended: bookings can still be changed to these times, none be made.",
+    )
 
 
 class CodeShown(BaseModel):
     """What a form needs that asks for a code: never the code."""
 
-    model_config = _shown(_CODE)
+    model_config = shown(_CODE)
 
     expires_at: AwareDatetime = Field(description="An exclusive end.")
     attempts_left: int = Field(ge=0)
@@ -223,7 +231,7 @@ class CodeShown(BaseModel):
 class BookingShown(BaseModel):
     """A booking: never a contact, a name or a code. Its links are there once it is confirmed (B16, B19)."""
 
-    model_config = _shown(_BOOKING, _CONFIRMED)
+    model_config = shown(_BOOKING, _CONFIRMED)
 
     id: UUID
     reference: str = Field(description="The number that a person reads out; it authorises nothing.")
@@ -233,6 +241,8 @@ class BookingShown(BaseModel):
     starts_at: AwareDatetime
     ends_at: AwareDatetime
     zone: str
+    menu: str | None = Field(description="The shop's menu that was booked; null where it had none.")
+    purpose: VisitPurpose | None
     channel: Channel
     language: Literal["ja", "en"]
     change_deadline_at: AwareDatetime = Field(
@@ -254,7 +264,7 @@ class BookingShown(BaseModel):
 class VerificationShown(BaseModel):
     """The proof of a contact: never the contact or the code."""
 
-    model_config = _shown(
+    model_config = shown(
         {
             "id": "0197e3a2-6500-7c30-9e22-1c2f3c2f2733",
             "status": "pending",
@@ -287,7 +297,7 @@ class AttemptShown(BaseModel):
 class MessageShown(BaseModel):
     """A message and what became of it: never its text or address."""
 
-    model_config = _shown(_MESSAGE)
+    model_config = shown(_MESSAGE)
 
     id: UUID
     kind: Kind
@@ -307,7 +317,7 @@ class MessageShown(BaseModel):
 class MessageList(BaseModel):
     """Messages in one state, the oldest first."""
 
-    model_config = _shown({"messages": [_MESSAGE]})
+    model_config = shown({"messages": [_MESSAGE]})
 
     messages: list[MessageShown]
 
@@ -315,7 +325,7 @@ class MessageList(BaseModel):
 class LiftShown(BaseModel):
     """Whether the address was silenced at all."""
 
-    model_config = _shown({"lifted": True})
+    model_config = shown({"lifted": True})
 
     lifted: bool
 
@@ -323,7 +333,7 @@ class LiftShown(BaseModel):
 class ShareShown(BaseModel):
     """What part of its channel an account carries now."""
 
-    model_config = _shown({"name": "twilio", "share": 70.0, "fixed": True})
+    model_config = shown({"name": "twilio", "share": 70.0, "fixed": True})
 
     name: str
     share: float = Field(ge=0)
@@ -333,7 +343,7 @@ class ShareShown(BaseModel):
 class JobShown(BaseModel):
     """A job that is owed."""
 
-    model_config = _shown(
+    model_config = shown(
         {
             "id": "0197e3a2-6900-7f60-8a99-4f5f4f5f3844",
             "name": "booking.confirm_booking",
@@ -361,7 +371,7 @@ class JobShown(BaseModel):
 class EndpointShown(BaseModel):
     """An endpoint of webhooks: whether it is called, and since when it fails."""
 
-    model_config = _shown(_ENDPOINT)
+    model_config = shown(_ENDPOINT)
 
     id: UUID
     url: str
@@ -379,7 +389,7 @@ class EndpointShown(BaseModel):
 class EndpointWithSecret(EndpointShown):
     """An endpoint with the secret that was just made for it; it is not shown again."""
 
-    model_config = _shown({**_ENDPOINT, "secret": "whsec_" + "A" * 43 + "="})
+    model_config = shown({**_ENDPOINT, "secret": "whsec_" + "A" * 43 + "="})
 
     secret: str = Field(pattern=r"^whsec_[A-Za-z0-9+/]+=*$")
 
@@ -387,7 +397,7 @@ class EndpointWithSecret(EndpointShown):
 class EndpointList(BaseModel):
     """The caller's endpoints."""
 
-    model_config = _shown({"endpoints": [_ENDPOINT]})
+    model_config = shown({"endpoints": [_ENDPOINT]})
 
     endpoints: list[EndpointShown]
 
@@ -407,7 +417,7 @@ class DeliveryAttempt(BaseModel):
 class DeliveryShown(BaseModel):
     """What became of one event at one endpoint."""
 
-    model_config = _shown(_DELIVERY)
+    model_config = shown(_DELIVERY)
 
     id: UUID
     event_id: UUID = Field(description="The `webhook-id` of every attempt.")
@@ -424,7 +434,7 @@ class DeliveryShown(BaseModel):
 class DeliveryList(BaseModel):
     """A page of deliveries, the newest first."""
 
-    model_config = _shown({"deliveries": [_DELIVERY], "next_before": None})
+    model_config = shown({"deliveries": [_DELIVERY], "next_before": None})
 
     deliveries: list[DeliveryShown]
     next_before: UUID | None = Field(description="Give it as `before` to see the next page.")
@@ -433,7 +443,7 @@ class DeliveryList(BaseModel):
 class DeliveryAccepted(BaseModel):
     """A delivery that is owed now."""
 
-    model_config = _shown(_ACCEPTED)
+    model_config = shown(_ACCEPTED)
 
     delivery_id: UUID
     event_id: UUID
@@ -443,7 +453,7 @@ class DeliveryAccepted(BaseModel):
 class ResendShown(BaseModel):
     """How far the resending of a span has come."""
 
-    model_config = _shown(_RESEND)
+    model_config = shown(_RESEND)
 
     id: UUID
     from_at: AwareDatetime = Field(alias="from")
@@ -462,7 +472,7 @@ class ResendAccepted(RootModel[DeliveryAccepted | ResendShown]):
 class EntryShown(BaseModel):
     """Something that was fed: how often and when it changed, and nothing of what it says."""
 
-    model_config = _shown(_ENTRY)
+    model_config = shown(_ENTRY)
 
     id: str = Field(description="As it stands in the address.")
     revision: int = Field(ge=1, description="1 at first, one more with each change.")
@@ -472,7 +482,7 @@ class EntryShown(BaseModel):
 class EntryFed(EntryShown):
     """What became of something that was fed."""
 
-    model_config = _shown({**_ENTRY, "warnings": []})
+    model_config = shown({**_ENTRY, "warnings": []})
 
     warnings: list[Literal["later_change_known", "window_outlasts_eligibility"]] = Field(
         description="What was accepted and should be looked at."
@@ -482,7 +492,7 @@ class EntryFed(EntryShown):
 class MessagesFed(BaseModel):
     """How many messages were told for the first time."""
 
-    model_config = _shown({"added": 1, "known_already": 0})
+    model_config = shown({"added": 1, "known_already": 0})
 
     added: int = Field(ge=0)
     known_already: int = Field(ge=0, description="They stay as they were first told.")
@@ -491,7 +501,7 @@ class MessagesFed(BaseModel):
 class Alive(BaseModel):
     """The process answers."""
 
-    model_config = _shown({"status": "ok"})
+    model_config = shown({"status": "ok"})
 
     status: Literal["ok"]
 
@@ -499,7 +509,7 @@ class Alive(BaseModel):
 class Ready(BaseModel):
     """The process can do its work."""
 
-    model_config = _shown({"status": "ok", "skew_seconds": 0.012, "parked_jobs": 0})
+    model_config = shown({"status": "ok", "skew_seconds": 0.012, "parked_jobs": 0})
 
     status: Literal["ok"]
     skew_seconds: float = Field(ge=0, description="How far the host's clock is off the database's.")
@@ -520,7 +530,7 @@ class Fault(BaseModel):
 class ProblemShown(BaseModel):
     """An answer that is not what was asked for (RFC 9457), with a stable `code`."""
 
-    model_config = _shown(
+    model_config = shown(
         {
             "type": "https://toritsugi.example.jp/problems/slot_taken",
             "title": "Slot taken",
@@ -530,6 +540,7 @@ class ProblemShown(BaseModel):
             "request_id": _REQUEST_ID,
             "shop_id": "fred",
             "starts_at": "2026-12-01T05:00:00+00:00",
+            "contact_url": "https://fred.example.jp/contact",
             "free_slots": [_SLOT],
         }
     )
@@ -543,7 +554,26 @@ class ProblemShown(BaseModel):
     errors: list[Fault] | SkipJsonSchema[None] = Field(None, description="Each fault of the request.")
     free_slots: list[SlotShown] | SkipJsonSchema[None] = Field(None, description="What can be had instead.")
     booking: BookingShown | SkipJsonSchema[None] = Field(None, description="The booking as it stands now.")
+    document_id: str | SkipJsonSchema[None] = None
+    earliest_at: AwareDatetime | SkipJsonSchema[None] = Field(None, description="From when on it would be possible.")
+    conflicts: list[ConflictShown] | SkipJsonSchema[None] = Field(
+        None, description="Standing bookings that new rules would not allow; the first hundred, the rest by a preview."
+    )
+    conflicts_found: int | SkipJsonSchema[None] = Field(None, description="How many there are.")
+    conflicts_digest: str | SkipJsonSchema[None] = Field(None, description="What accepts exactly these.")
+    version: int | str | SkipJsonSchema[None] = Field(None, description="The version that is in force.")
+    contact_url: Url | SkipJsonSchema[None] = Field(None, description="Where to ask, if it concerns a shop.")
+    notice_url: Url | SkipJsonSchema[None] = Field(None, description="The page that explains a suspension.")
+    ends_at: AwareDatetime | SkipJsonSchema[None] = Field(None, description="An exclusive end, as far as it is known.")
+    suspension_id: UUID | SkipJsonSchema[None] = None
+    suspension_status: str | SkipJsonSchema[None] = None
     shop_id: str | SkipJsonSchema[None] = None
+    block_id: UUID | SkipJsonSchema[None] = None
+    customer_id: UUID | SkipJsonSchema[None] = None
+    inquiry_id: UUID | SkipJsonSchema[None] = None
+    inquiry_state: str | SkipJsonSchema[None] = None
+    most: int | SkipJsonSchema[None] = Field(None, description="How many there may be.")
+    open: str | SkipJsonSchema[None] = Field(None, description="What is still open: ids, with spaces between.")
     booking_id: UUID | SkipJsonSchema[None] = None
     booking_status: Status | SkipJsonSchema[None] = None
     verification_id: UUID | SkipJsonSchema[None] = None
@@ -564,6 +594,13 @@ class ProblemShown(BaseModel):
     stopped: bool | SkipJsonSchema[None] = Field(None, description="Whether releases are to be stopped.")
     stopped_at: AwareDatetime | SkipJsonSchema[None] = Field(None, description="Since when releases are stopped.")
     message_id: UUID | SkipJsonSchema[None] = None
+    call_id: UUID | SkipJsonSchema[None] = None
+    call_status: CallStatus | SkipJsonSchema[None] = Field(None, description="Where the call stands now.")
+    call: CallShown | SkipJsonSchema[None] = Field(None, description="The call at once as it stands now.")
+    because: Refused | SkipJsonSchema[None] = Field(None, description="Why nobody can be called.")
+    booking_page_url: Url | SkipJsonSchema[None] = Field(None, description="Where to book instead.")
+    opens_at: AwareDatetime | SkipJsonSchema[None] = Field(None, description="When the shop opens next.")
+    documents: str | SkipJsonSchema[None] = Field(None, description="`id@version` of each that was not agreed to.")
     message_state: State | SkipJsonSchema[None] = None
     starts_at: AwareDatetime | SkipJsonSchema[None] = Field(None, description="The slot that was asked for.")
     yours: bool | SkipJsonSchema[None] = Field(None, description="The slot is taken by this very customer.")

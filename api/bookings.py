@@ -19,6 +19,7 @@ from api.resources import (
     CancelRequest,
     ChangeRequest,
     CodeGiven,
+    MoveRequest,
     WithdrawRequest,
     booking_out,
     slot_out,
@@ -26,11 +27,12 @@ from api.resources import (
 from models.access import ApiKey, Scope
 from models.booking import Booking, Cause, Status
 from models.customer import Channel
-from models.errors import ContactRefused, HoldEnded, IllegalMove, Refusal, SlotTaken, SlotUnknown
+from models.errors import ContactRefused, HoldEnded, IllegalMove, Refusal, SlotTaken, SlotUnknown, Suspended
 from models.shop import Shop
-from worker import bookings, slots
+from worker import bookings, fairness, slots
 from worker.customers import Contact
 from worker.database import database
+from worker.offers import menus_of, offer_of
 
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
 
@@ -46,8 +48,12 @@ SentByOperator = Annotated[Submission, Depends(submitted(Scope.OPERATOR))]
         201,
         BookingShown,
         "shop_closed",
+        "menu_unknown",
         "slot_taken",
         "slot_unknown",
+        "suspended",
+        "prohibited_use",
+        "too_many_open_bookings",
         "too_many_requests",
         *CONTACT_REFUSED,
         title="Hold a slot",
@@ -83,6 +89,8 @@ def hold(body: BookingRequest, sent: Hold) -> JSONResponse:
             item_codes=body.item_codes,
             customer_ip=str(body.customer_ip),
             caller=sent.caller.id,
+            menu_id=body.menu,
+            purpose=body.purpose,
         )
         booking = bookings.hold(session, wish, received_at=sent.received_at)
         return _answer(
@@ -90,7 +98,9 @@ def hold(body: BookingRequest, sent: Hold) -> JSONResponse:
         )
 
     def explain(session: Session, refusal: Refusal) -> Problem:
-        return _with_free_slots(session, refusal, body.shop, body.starts_at, sent.received_at)
+        network = str(body.customer_ip)
+        fairness.note_refusal(session, body.shop, refusal, network=network, now=sent.received_at)
+        return _with_free_slots(session, refusal, body.shop, body.starts_at, sent.received_at, menu=body.menu)
 
     return sent.answer(body, act, explain=explain)
 
@@ -110,9 +120,11 @@ def show(booking_id: UUID, caller: Reader, received_at: ReceivedAt) -> JSONRespo
         BookingShown,
         "booking_not_found",
         "code_wrong",
+        "suspended",
         "code_exhausted",
         "code_expired",
         "too_many_requests",
+        "prohibited_use",
         title="Enter the code",
     ),
 )
@@ -125,7 +137,9 @@ def enter_code(booking_id: UUID, body: CodeGiven, sent: Sent) -> JSONResponse:
         if refusal is None:
             return _answer(session, booking, sent.received_at)
         # Returned, not raised: the attempt that was counted must be committed.
-        problem = _with_free_slots(session, refusal, booking.shop_id, booking.starts_at, sent.received_at)
+        problem = _with_free_slots(
+            session, refusal, booking.shop_id, booking.starts_at, sent.received_at, menu=booking.menu_id
+        )
         return Answer(problem.body(), problem.status, problem.headers)
 
     return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at))
@@ -141,7 +155,9 @@ def enter_code(booking_id: UUID, body: CodeGiven, sent: Sent) -> JSONResponse:
         "code_expired",
         "resend_too_soon",
         "resend_too_often",
+        "suspended",
         "too_many_requests",
+        "prohibited_use",
         title="Send the code again",
     ),
 )
@@ -168,12 +184,14 @@ def resend_code(booking_id: UUID, sent: Sent) -> JSONResponse:
         "too_many_changes",
         "slot_taken",
         "slot_unknown",
+        "suspended",
         "confirmation_needed",
+        "prohibited_use",
         title="Change a booking",
     ),
 )
 def change(booking_id: UUID, body: ChangeRequest, sent: Sent) -> JSONResponse:
-    """Move the booking to another slot, until the day before (B18, B20). If the slot is gone nothing changes."""
+    """Move the booking before its `change_deadline_at` (B18, B20). If the other slot is gone nothing changes."""
 
     def act(session: Session) -> Answer:
         booking = visible(sent.caller, bookings.locked(session, booking_id))
@@ -203,7 +221,7 @@ def change(booking_id: UUID, body: ChangeRequest, sent: Sent) -> JSONResponse:
     ),
 )
 def cancel(booking_id: UUID, body: CancelRequest, sent: Sent) -> JSONResponse:
-    """Cancel until the day before (B18, B20), or give up a hold. A second cancel returns what the first did."""
+    """Cancel before `change_deadline_at` (B18, B20), or give up a hold. A second cancel returns what the first did."""
 
     def act(session: Session) -> Answer:
         booking = visible(sent.caller, bookings.locked(session, booking_id))
@@ -214,6 +232,44 @@ def cancel(booking_id: UUID, body: CancelRequest, sent: Sent) -> JSONResponse:
         return _answer(session, booking, sent.received_at)
 
     return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at))
+
+
+@router.post(
+    "/{booking_id}/move",
+    **says(
+        200,
+        BookingShown,
+        "booking_not_found",
+        "illegal_move",
+        "stale_revision",
+        "slot_taken",
+        "slot_unknown",
+        "suspended",
+        "too_many_changes",
+        title="Move a booking for the shop",
+    ),
+)
+def move(booking_id: UUID, body: MoveRequest, sent: SentByOperator) -> JSONResponse:
+    """Move a booking on the shop's side, also after the deadline.
+
+    The customer gets an apology, a new call URL, and at least a day to change or cancel, or until half an hour before
+    the start if that is sooner.
+    """
+
+    def act(session: Session) -> Answer:
+        booking = visible(sent.caller, bookings.locked(session, booking_id))
+        bookings.move(
+            session,
+            booking,
+            starts_at=body.starts_at,
+            expected_revision=body.expected_revision,
+            now=sent.received_at,
+            actor=f"key:{sent.caller.id}",
+            reason=body.reason,
+        )
+        return _answer(session, booking, sent.received_at)
+
+    return sent.answer(body, act, explain=_state_now(booking_id, sent.received_at, wanted=body.starts_at))
 
 
 @router.post(
@@ -247,14 +303,18 @@ def _refused(problem: Problem, *, at: str) -> Answer:
 
 
 def _with_free_slots(
-    session: Session, refusal: Refusal, shop_id: str, wanted: datetime, received_at: datetime
+    session: Session, refusal: Refusal, shop_id: str, wanted: datetime, received_at: datetime, *, menu: str | None
 ) -> Problem:
     """Say the refusal; where the slot cannot be had, or no more, name those that can."""
     problem = problem_of(refusal, received_at=received_at)
     shop = session.get(Shop, shop_id)
-    if isinstance(refusal, SlotTaken | SlotUnknown | HoldEnded) and shop is not None and shop.enabled:
-        others = slots.next_free(session, shop, wanted, now=received_at)
+    if isinstance(refusal, SlotTaken | SlotUnknown | HoldEnded | Suspended) and shop is not None and shop.enabled:
+        # Of a menu that is gone there is nothing else to offer but what the shop offers first.
+        named = menu if any(each.id == menu for each in menus_of(session, shop)) else None
+        others = slots.next_free(session, shop, wanted, now=received_at, offer=offer_of(session, shop, named))
         problem.extra["free_slots"] = [slot_out(slot) for slot in others]
+    if shop is not None:
+        problem.extra["contact_url"] = shop.contact_url
     return problem
 
 
@@ -264,7 +324,8 @@ def _state_now(booking_id: UUID, received_at: datetime, *, wanted: datetime | No
     def explain(session: Session, refusal: Refusal) -> Problem:
         session.expire_all()
         booking = session.get_one(Booking, booking_id)
-        problem = _with_free_slots(session, refusal, booking.shop_id, wanted or booking.starts_at, received_at)
+        start = wanted or booking.starts_at
+        problem = _with_free_slots(session, refusal, booking.shop_id, start, received_at, menu=booking.menu_id)
         if isinstance(refusal, IllegalMove) or problem.status == 409:  # noqa: PLR2004 - HTTP's Conflict
             problem.extra["booking"] = dict(_answer(session, booking, received_at).body)
         return problem

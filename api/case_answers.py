@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
+from api.resources import shown
 from models.decision import RefusalReason, Stage, Verdict
 from models.disclosure import Party, Path, State
 from models.marketplace import MemberKind, MemberStatus, When
@@ -179,11 +180,6 @@ _SWITCH: JsonDict = {
 _FORBID = ConfigDict(extra="forbid")
 
 
-def _shown(*examples: JsonDict) -> ConfigDict:
-    """Say all members there are, and show some."""
-    return ConfigDict(extra="forbid", json_schema_extra={"examples": list(examples)})
-
-
 class ProposalNow(BaseModel):
     """A proposal that waits for a second person."""
 
@@ -197,7 +193,7 @@ class ProposalNow(BaseModel):
 class CaseNow(BaseModel):
     """Where a case stands now."""
 
-    model_config = _shown(_NOW)
+    model_config = shown(_NOW)
 
     id: UUID
     reference: str = Field(description="The case number (受付番号) that notices and papers bear.")
@@ -212,7 +208,7 @@ class CaseNow(BaseModel):
 class WorkShown(BaseModel):
     """One piece of work that waits for a person."""
 
-    model_config = _shown(_WORK)
+    model_config = shown(_WORK)
 
     id: UUID
     case: UUID
@@ -228,7 +224,7 @@ class WorkShown(BaseModel):
 class WorkList(BaseModel):
     """What waits for a person, the oldest first."""
 
-    model_config = _shown({"work": [_WORK], "next_after": None})
+    model_config = shown({"work": [_WORK], "next_after": None})
 
     work: list[WorkShown]
     next_after: UUID | None = Field(description="Give it as `after` to see the next page.")
@@ -237,7 +233,7 @@ class WorkList(BaseModel):
 class CasesFound(BaseModel):
     """Cases that bear a number. It names one, as far as anybody has seen; it authorises nothing."""
 
-    model_config = _shown({"cases": [_NOW]})
+    model_config = shown({"cases": [_NOW]})
 
     cases: list[CaseNow]
 
@@ -401,7 +397,7 @@ class EventShown(BaseModel):
 class CaseAtWork(CaseNow):
     """A case as people work on it: no personal data in it. What is sealed is opened by `reveal`, with a reason."""
 
-    model_config = _shown(_CASE)
+    model_config = shown(_CASE)
 
     path: Path
     language: str
@@ -495,7 +491,7 @@ class PartiesRevealed(BaseModel):
 class Revealed(BaseModel):
     """What was asked for, opened; null where there is nothing, or where it was shredded."""
 
-    model_config = _shown(_REVEALED)
+    model_config = shown(_REVEALED)
 
     form: dict[str, str] | None = None
     stage_2: dict[str, str] | None = None
@@ -528,7 +524,7 @@ class WhenPreviewed(BaseModel):
 class LetterPreview(BaseModel):
     """What the letter would hold and whom it would go to, without a value of either (S17)."""
 
-    model_config = _shown(_PREVIEW)
+    model_config = shown(_PREVIEW)
 
     decision: UUID
     stage: Stage
@@ -567,7 +563,7 @@ class DisclosureShown(BaseModel):
 class AuditShown(BaseModel):
     """A case's trail whole; the reasons are sealed."""
 
-    model_config = _shown(
+    model_config = shown(
         {
             "events": [{**_EVENT, "hash": _DIGEST, "previous_hash": "0" * 64}],
             "disclosures": [],
@@ -583,7 +579,7 @@ class AuditShown(BaseModel):
 class RetentionShown(BaseModel):
     """How many cases stand where in their retention."""
 
-    model_config = _shown(
+    model_config = shown(
         {"open": 12, "ended": 340, "held": 1, "papers_to_destroy": 4, "purged": {"unverified": 25, "case_record": 3}}
     )
 
@@ -597,7 +593,7 @@ class RetentionShown(BaseModel):
 class SwitchShown(BaseModel):
     """Whether releases go out."""
 
-    model_config = _shown(_SWITCH)
+    model_config = shown(_SWITCH)
 
     stopped: bool
     turned_at: AwareDatetime | None

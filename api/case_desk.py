@@ -29,13 +29,14 @@ from models.audit import LONGEST_REASON
 from models.disclosure import DisclosureCase
 from models.errors import Refusal
 from models.roles import Operation
+from worker.cases.interests import check_interests
 from worker.cases.moving import Actor, locked
 
 PREFIX = "/v1/case-work"
 TAGS: list[str] = ["case-work"]
 
 REFUSED_TO_PEOPLE = ("person_missing", "role_missing")
-_ON_A_CASE = (*REFUSED_TO_PEOPLE, "case_not_found")
+_ON_A_CASE = (*REFUSED_TO_PEOPLE, "own_case", "case_not_found")
 _CONFLICT = 409
 
 Act = Callable[[Session, DisclosureCase], None]
@@ -70,7 +71,7 @@ class Deed:
         """Do it to a case in one transaction; answer with the case as it is then."""
 
         def whole(session: Session) -> Answer:
-            case = the_case(locked(session, case_id))
+            case = the_case(session, locked(session, case_id), self.by)
             act(session, case)
             session.flush()
             return Answer(case_at_work(session, case, by=self.by))
@@ -81,7 +82,7 @@ class Deed:
         """Show something personal of a case, once it is committed that somebody looked."""
 
         def whole(session: Session) -> Answer:
-            return Answer(look(session, the_case(locked(session, case_id))))
+            return Answer(look(session, the_case(session, locked(session, case_id), self.by)))
 
         return self.sent.answer(None, whole, explain=state_now(case_id, self.at))
 
@@ -126,14 +127,16 @@ def reads(shape: type[BaseModel], *own_codes: str, title: str) -> dict[str, Any]
     return says(200, shape, *_ON_A_CASE, *own_codes, title=title)
 
 
-def the_case(case: DisclosureCase | None) -> DisclosureCase:
-    """Return the case.
+def the_case(session: Session, case: DisclosureCase | None, by: Actor) -> DisclosureCase:
+    """Return the case to somebody who is no party of it.
 
     Raises:
         Problem: 404.
+        OwnCase: it is their own.
     """
     if case is None:
         raise Problem(404, "case_not_found", "There is no such case.")
+    check_interests(session, case, by)
     return case
 
 

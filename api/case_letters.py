@@ -54,11 +54,11 @@ def _prints() -> dict[str, Any]:
 @router.get("/preview", **reads(LetterPreview, "case_not_ready", title="Preview the letter"))
 def preview_letter(
     case_id: UUID,
-    by: Annotated[Actor, Depends(needs_role(Operation.PREVIEW_LETTER))],  # noqa: ARG001 - admission
+    by: Annotated[Actor, Depends(needs_role(Operation.PREVIEW_LETTER))],
 ) -> dict[str, Any]:
     """Show what the letter would hold and whom it would go to, without a value of either; nothing is printed (S17)."""
     with database().snapshot() as session:
-        found = previewing.preview(session, the_case(session.get(DisclosureCase, case_id)))
+        found = previewing.preview(session, the_case(session, session.get(DisclosureCase, case_id), by))
     return {
         "decision": str(found.decision.id),
         "stage": found.decision.stage,

@@ -112,7 +112,9 @@ def find_cases(
 def show_case(case_id: UUID, by: Reader) -> JSONResponse:
     """Return a case with its decisions, papers, money, notices and trail: parties by their ids, nothing opened."""
     with database().snapshot() as session:
-        return Answer(case_at_work(session, the_case(session.get(DisclosureCase, case_id)), by=by)).response()
+        return Answer(
+            case_at_work(session, the_case(session, session.get(DisclosureCase, case_id), by), by=by)
+        ).response()
 
 
 @router.post("/cases/{case_id}/reveal", **reads(Revealed, "too_many_requests", title="Open what is sealed"))
@@ -128,10 +130,10 @@ def reveal(case_id: UUID, body: Look, deed: Annotated[Deed, Depends(looked_at_by
 
 
 @router.get("/cases/{case_id}/audit", **reads(AuditShown, title="Read a case's audit trail"))
-def show_audit(case_id: UUID, by: Auditor) -> JSONResponse:  # noqa: ARG001 - admission
+def show_audit(case_id: UUID, by: Auditor) -> JSONResponse:
     """Return a case's trail with the hashes that chain it, and the records of what was disclosed."""
     with database().snapshot() as session:
-        return Answer(audit_out(session, the_case(session.get(DisclosureCase, case_id)))).response()
+        return Answer(audit_out(session, the_case(session, session.get(DisclosureCase, case_id), by))).response()
 
 
 @router.post(

@@ -62,7 +62,11 @@ _KEPT = frozenset(
 """Refusals are kept under an idempotency key, like any other answer."""
 _TAGS = {
     "shops": "Shops and their free slots.",
+    "terms": "What customers agree to, version by version.",
     "bookings": "From the hold to the call: hold, enter the code, change, cancel.",
+    "suspensions": "For operators: stopping the service, at once or from an instant on.",
+    "calls": "Calls at once: whether a shop can be called, ringing, answering, ending; who is there.",
+    "people": "For operators: inquiries, one customer's data, the block list, what is kept how long.",
     "verifications": "Proving a contact for a purpose of your own.",
     "disclosure-cases": "From the form to the letter: file, tell facts, and what a party asks for by its link.",
     "case-work": "For the people who handle disclosure cases: each operation takes a role, and a reason.",
@@ -70,6 +74,8 @@ _TAGS = {
     "jobs": "For operators: what the database owes.",
     "webhooks": f"Being told of what happens. Events are kept for {_WEBHOOKS_KEPT.days} days.",
     "marketplace": "What the marketplace feeds: members, transactions, organisations. Nothing of it is read back.",
+    "conduct": "What staff report of a call's conduct, and operators read.",
+    "usage": "For the platform: what a shop's calls and messages have cost.",
     "receipts": "Where vendors report; nobody else can call these.",
     "health": "For whoever watches the process.",
 }

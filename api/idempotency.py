@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from api.access import needs
 from api.arrivals import ReceivedAt
+from api.contacts import contact_url
 from api.description import KEY_REQUIRED
 from api.problems import MEDIA_TYPE, Problem, problem_of
 from models.access import KEPT, ApiKey, IdempotentRequest, Scope
@@ -95,19 +96,39 @@ class Submission:
         canonical = json.dumps(body.model_dump(mode="json") if body else {}, sort_keys=True)
         digest = fingerprint("idempotency", self.target, canonical)
         # Two that want what the other gives up wait for each other, until PostgreSQL takes one back: it begins anew.
-        return database().transact(lambda session: self._answer(session, digest, act, explain))
+        return database().transact(lambda session: self._answer(session, digest, body, act, explain))
 
     def _answer(
-        self, session: Session, digest: str, act: Callable[[Session], Answer], explain: Explain | None
+        self,
+        session: Session,
+        digest: str,
+        body: BaseModel | None,
+        act: Callable[[Session], Answer],
+        explain: Explain | None,
     ) -> JSONResponse:
         if self.key is None:
-            return _attempt(session, act, explain, self.received_at).response()
+            return self._attempt(session, body, act, explain).response()
         known = _begin(session, self.caller, self.key, digest, self.received_at)
         if known is not None:
             return known.response(replayed=True)
-        answer = _attempt(session, act, explain, self.received_at)
+        answer = self._attempt(session, body, act, explain)
         _keep(session, self.caller, self.key, answer)
         return answer.response()
+
+    def _attempt(
+        self, session: Session, body: BaseModel | None, act: Callable[[Session], Answer], explain: Explain | None
+    ) -> Answer:
+        forget_hooks = mark_commit_actions(session)
+        try:
+            with session.begin_nested():
+                return act(session)
+        except Refusal as refusal:
+            forget_hooks()
+            problem = explain(session, refusal) if explain else problem_of(refusal, received_at=self.received_at)
+            path = self.target.partition(" ")[2].partition(" ")[0]
+            if (asked_at := contact_url(session, refusal, path=path, body=body)) is not None:
+                problem.extra.setdefault("contact_url", asked_at)
+            return Answer(problem.body(), problem.status, problem.headers)
 
 
 def submitted(scope: Scope, *, key_required: bool = False) -> Callable[..., Awaitable[Submission]]:
@@ -126,19 +147,6 @@ def submitted(scope: Scope, *, key_required: bool = False) -> Callable[..., Awai
         return Submission(caller, received_at, target, parse_key(key, required=key_required))
 
     return read
-
-
-def _attempt(
-    session: Session, act: Callable[[Session], Answer], explain: Explain | None, received_at: datetime
-) -> Answer:
-    forget_hooks = mark_commit_actions(session)
-    try:
-        with session.begin_nested():
-            return act(session)
-    except Refusal as refusal:
-        forget_hooks()
-        problem = explain(session, refusal) if explain else problem_of(refusal, received_at=received_at)
-        return Answer(problem.body(), problem.status, problem.headers)
 
 
 def _begin(session: Session, caller: ApiKey, key: str, digest: str, now: datetime) -> Answer | None:

@@ -10,9 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from api.contacts import contact_url
 from models import errors
+from worker.database import database
 from worker.logs import request_id
 
 _log = logging.getLogger(__name__)
@@ -70,14 +73,29 @@ REFUSALS: Mapping[type[errors.Refusal], tuple[int, str]] = {
     errors.IllegalMove: (409, "It is no longer in a state in which this can be done."),
     errors.WindowClosed: (
         409,
-        "Changes and cancellations were possible until the end of the day before. Please use the contact address.",
+        "Changes and cancellations were possible until `change_deadline_at`. Please use the contact address.",
     ),
     errors.DeadlinePassed: (409, "The time for this is over."),
     errors.StaleRevision: (409, "It has changed since. Read it again and decide on what it says now."),
     errors.SlotTaken: (409, "This time has just been taken. Please choose one of the others."),
     errors.SlotUnknown: (409, "The shop takes no booking for this time. Please choose one of the others."),
+    errors.MenuUnknown: (409, "The shop offers no such menu. `GET /v1/shops/{shop}/menus` lists those it has."),
+    errors.ConflictsStand: (
+        409,
+        (
+            "Bookings stand that the new rules would not allow; `conflicts` names them. They would stay as they were "
+            "promised. If that is meant, repeat it with their `conflicts_digest` as `accept_conflicts`."
+        ),
+    ),
+    errors.VersionStale: (412, "The shop is at another version than the one you read. Read it again."),
+    errors.TermsTooSoon: (422, "A new version holds a day from now at the soonest: customers are told beforehand."),
+    errors.TermsPublished: (
+        409,
+        "This version, or its document, is published with another text, address, date or owner.",
+    ),
     errors.ShopClosed: (404, "There is no such shop, or it takes no bookings."),
-    errors.TooManyChanges: (409, "The booking was changed as often as the shop allows."),
+    errors.Suspended: (409, "The service is suspended; `notice_url` explains why, `ends_at` says until when."),
+    errors.TooManyChanges: (409, "The booking was changed as often as it may be."),
     errors.ConfirmationNeeded: (
         409,
         "After this change nothing can be changed or cancelled. If that is meant, repeat it with `accept_final`.",
@@ -96,6 +114,7 @@ REFUSALS: Mapping[type[errors.Refusal], tuple[int, str]] = {
     errors.NotReady: (409, "Something that must come first has not come; `lacks` names it."),
     errors.CaseHeld: (409, "The case is on hold. It can go on once the hold is ended."),
     errors.FourEyes: (409, "Another person must approve: not who proposed it, nor who reviewed the papers."),
+    errors.OwnCase: (403, "You are a party of this case; somebody else must handle it."),
     errors.KnownAlready: (409, "Somebody has written this down, or done it, before."),
     errors.ReleasesStopped: (409, "All releases are stopped until the legal department lets them go on."),
     errors.AlreadyOpen: (409, "There is an open case about this transaction already."),
@@ -103,7 +122,20 @@ REFUSALS: Mapping[type[errors.Refusal], tuple[int, str]] = {
         422,
         "Agree to each section of the guideline by the digest of its present text; `sections` names those that lack.",
     ),
+    errors.NotAvailable: (409, "Nobody can take a call now; `because` says why. `booking_page_url` is where to book."),
+    errors.CallTaken: (409, "Somebody else has taken this call."),
+    errors.RingOver: (409, "This call rings no more."),
+    errors.StaffBusy: (409, "This member of the staff is in another call."),
+    errors.StaffUnknown: (404, "The shop has no such member of the staff, or they take no calls."),
+    errors.EntryUsed: (409, "This entry was used before; it opens the room one time."),
+    errors.TermsNotAccepted: (
+        422,
+        "Name each document that governs in `accepted_terms`; `documents` are those that lack.",
+    ),
     errors.ContactRefused: (422, "Messages cannot be sent to this address."),
+    errors.ProhibitedUse: (403, "The shop cannot offer its service here. `contact_url` is where to ask."),
+    errors.TooManyOpenBookings: (409, "There are as many open bookings for this contact as the shop allows."),
+    errors.StillOpen: (409, "Something of this customer's is still open; end it first. `open` names what."),
 }
 """Status and sentence for each refusal; a subclass inherits its parent's."""
 
@@ -117,11 +149,19 @@ OTHERS: Mapping[str, tuple[int, str]] = {
     "role_missing": (403, "The key's person bears none of the roles that this takes; `roles` names them."),
     "bad_signature": (403, "The signature does not fit the request, or is too old."),
     "not_found": (404, "There is nothing at this address."),
+    "version_not_found": (404, "The shop has no such version."),
+    "version_missing": (428, "The shop is there: name the version you read, as `If-Match`."),
     "booking_not_found": (404, "There is no such booking, or the key does not cover its shop."),
+    "report_not_found": (404, "There is no such conduct report, or the key does not cover its shop."),
+    "call_not_found": (404, "There is no such call, or the key does not cover its shop."),
     "verification_not_found": (404, "This key has no such verification."),
     "message_not_found": (404, "There is no such message, or the key does not cover its shop."),
     "carrier_not_found": (404, "There is no account of that name, or it has sent nothing yet."),
+    "customer_not_found": (404, "There is no such customer, or the key does not cover their shop."),
+    "block_not_found": (404, "There is no such block, or the key does not cover its shop."),
+    "inquiry_not_found": (404, "There is no such inquiry, or the key does not cover its shop."),
     "job_not_found": (404, "No such job is owed: it is done, or never was."),
+    "suspension_not_found": (404, "There is no such suspension, or the key does not cover its shop."),
     "endpoint_not_found": (404, "This key has no such endpoint."),
     "event_not_found": (404, "There is no such event, or it is older than 30 days."),
     "delivery_not_found": (404, "There is no such delivery, or it is older than 30 days."),
@@ -214,7 +254,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(errors.Refusal)
     async def _refusal(request: Request, refusal: errors.Refusal) -> JSONResponse:
-        return response(problem_of(refusal, received_at=getattr(request.state, "received_at", None)))
+        problem = problem_of(refusal, received_at=getattr(request.state, "received_at", None))
+        await run_in_threadpool(_name_contact, problem, refusal, request.url.path)
+        return response(problem)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:  # noqa: ARG001
@@ -241,6 +283,17 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(PoolTimeoutError)
     async def _database(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
         return response(database_problem(error))
+
+
+def _name_contact(problem: Problem, refusal: errors.Refusal, path: str) -> None:
+    """Say where to ask, if the refusal concerns a shop and the database is there to tell (B30)."""
+    try:
+        with database().snapshot() as session:
+            asked_at = contact_url(session, refusal, path=path, body=None)
+    except AWAY:
+        return
+    if asked_at is not None:
+        problem.extra.setdefault("contact_url", asked_at)
 
 
 def _said_as(kind: type[errors.Refusal]) -> type[errors.Refusal]:

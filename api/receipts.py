@@ -1,4 +1,4 @@
-"""Where vendors report what became of messages. Verified on the raw body, stored, and only then made anything of.
+"""Where vendors report on messages and calls. Verified on the raw body, stored, and only then made anything of.
 
 A well-signed fact is never answered with an error, whatever it says: the vendor would only send it again.
 """
@@ -13,10 +13,12 @@ from fastapi.responses import Response
 from api.arrivals import ReceivedAt
 from api.description import says
 from api.problems import Problem
+from worker.clock import system_now
 from worker.database import database
 from worker.receipts import store
-from worker.settings import settings
+from worker.settings import VideoChoice, settings
 from worker.vendors import sendgrid, twilio
+from worker.video import hearing, provider_named
 
 router = APIRouter(prefix="/v1/receipts", tags=["receipts"])
 
@@ -83,4 +85,30 @@ def from_sendgrid(
         raise Problem(403, "bad_signature", "The signature does not fit this request, or it is too old.")
     with database().transaction() as session:
         store(session, facts, now=received_at)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/video/{provider}",
+    **says(204, None, "bad_signature", title="Report on a call"),
+    openapi_extra=_body(
+        "application/webhook+json",
+        {"type": "object"},
+        {
+            "event": "participant_joined",
+            "room": {"sid": "RM_000000000000", "name": "toritsugi-example"},
+            "participant": {"sid": "PA_000000000000", "identity": "customer"},
+            "id": "EV_000000000000",
+            "createdAt": "1764000000",
+        },
+    ),
+)
+def from_video(provider: VideoChoice, request: Request, body: RawBody, received_at: ReceivedAt) -> Response:
+    """Take one webhook of a provider of video calls, signed with the key that it shares with us (B33)."""
+    known = provider_named(provider)
+    # Another is named where this one's settings are not there: then nobody can have signed for it.
+    facts = known.read_facts(body, request.headers, now=system_now()) if known.name == provider else None
+    if facts is None:
+        raise Problem(403, "bad_signature", "The signature does not fit this request, or it is too old.")
+    database().transact(lambda session: hearing.hear(session, facts, now=received_at))
     return Response(status_code=204)

@@ -20,11 +20,12 @@ from pydantic import (
 from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
-from models.booking import Booking, EntryPoint, Side, Status
+from models.booking import Booking, EntryPoint, Side, Status, VisitPurpose
 from models.calendar import FIRST_DAY, LAST_DAY, Slot
 from models.shop import Shop
+from models.suspension import Suspension
 from models.verification import COOL_DOWN, MOST_RESENDS, Verification
-from worker import links
+from worker import links, suspending
 from worker.settings import settings
 
 
@@ -42,8 +43,13 @@ _NOT_TEXT = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
 of characters, which nothing encodes."""
 
 
+def is_plain_text(text: str) -> bool:
+    """Whether a text holds no control characters besides tab and line feed, and no halves of characters."""
+    return _NOT_TEXT.search(text) is None
+
+
 def _plain_text(text: str) -> str:
-    if _NOT_TEXT.search(text):
+    if not is_plain_text(text):
         raise ValueError("control characters and lone surrogates are not allowed")
     return text
 
@@ -151,6 +157,16 @@ class BookingRequest(Given):
     language: Literal["ja", "en"] | None = Field(None, description="Of messages and pages; the shop's when absent.")
     name: PlainText | None = Field(None, max_length=100, description="What staff may call the customer.")
     memo: PlainText | None = Field(None, max_length=1000, description="What the customer wants to talk about (B3).")
+    menu: str | None = Field(
+        None,
+        max_length=64,
+        pattern=r"^[a-z][a-z0-9-]*$",
+        exclude_if=lambda given: given is None,
+        description="One of the shop's menus; its first when absent.",
+    )
+    purpose: VisitPurpose | None = Field(
+        None, exclude_if=lambda given: given is None, description="What the customer wants, in a word (B3)."
+    )
     item_codes: list[Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]] = Field(
         default_factory=list, max_length=20, description="Items the customer came from (B5)."
     )
@@ -193,6 +209,22 @@ class CancelRequest(Given):
     model_config = shown({"expected_revision": 1})
 
     expected_revision: int = Field(ge=1, le=255, description="The revision the customer decided on.")
+
+
+class MoveRequest(Given):
+    """`POST …/move`."""
+
+    model_config = shown({"starts_at": "2026-12-02T05:00:00Z", "expected_revision": 1, "reason": "staff_ill"})
+
+    starts_at: CountableInstant = Field(
+        description="The start of a free slot of the shop's, an hour ahead at least.", examples=["2026-12-02T05:00:00Z"]
+    )
+    expected_revision: int = Field(ge=1, le=255, description="The revision that the shop decided on.")
+    reason: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{2,39}$",
+        description="A code of your own; never personal data.",
+        examples=["staff_ill"],
+    )
 
 
 class WithdrawRequest(Given):
@@ -238,6 +270,11 @@ def code_out(verification: Verification) -> dict[str, Any]:
     }
 
 
+def stop_out(stop: Suspension) -> dict[str, Any]:
+    """Return a suspension as a customer is told of it."""
+    return {"notice_url": stop.notice_url, "ends_at": instant(stop.ends_at)}
+
+
 def booking_out(
     session: Session, booking: Booking, verification: Verification | None, *, now: datetime
 ) -> dict[str, Any]:
@@ -253,10 +290,12 @@ def booking_out(
         "starts_at": instant(booking.starts_at),
         "ends_at": instant(booking.ends_at),
         "zone": booking.shop_zone,
+        "menu": booking.menu_id,
+        "purpose": booking.purpose,
         "channel": booking.channel,
         "language": booking.language,
         "change_deadline_at": instant(booking.change_deadline_at),
-        "can_change": booking.may_still_change(now),
+        "can_change": suspending.can_change(session, booking, now),
         "confirmed_at": instant(booking.confirmed_at),
         "released_because": booking.released_because,
         "cancelled_by": booking.cancelled_by,

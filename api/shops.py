@@ -11,12 +11,13 @@ from api.answers import ShopList, SlotList
 from api.arrivals import ReceivedAt
 from api.description import says
 from api.problems import Problem
-from api.resources import shop_out, slot_out
+from api.resources import shop_out, slot_out, stop_out
 from models.access import ApiKey, Scope
 from models.calendar import FIRST_DAY, LAST_DAY, local_date
 from models.shop import Shop
-from worker import bookings, slots
+from worker import bookings, slots, suspending
 from worker.database import database
+from worker.offers import offer_of
 
 router = APIRouter(prefix="/v1/shops", tags=["shops"])
 LONGEST_WINDOW = timedelta(days=62)
@@ -34,14 +35,19 @@ def list_shops(caller: Reader) -> dict[str, Any]:
 
 @router.get(
     "/{shop_id}/slots",
-    **says(200, SlotList, "shop_closed", "invalid_window", "window_too_long", title="List free slots"),
+    **says(200, SlotList, "shop_closed", "menu_unknown", "invalid_window", "window_too_long", title="List free slots"),
 )
 def list_slots(
     shop_id: str,
     caller: Reader,
     received_at: ReceivedAt,
+    *,
     from_: Annotated[date | None, Query(alias="from", description="First day, in the shop's zone; today.")] = None,
     to: Annotated[date | None, Query(description="Last day, inclusive; a week later.")] = None,
+    menu: Annotated[
+        str | None,
+        Query(description="One of the shop's menus; its first.", max_length=64, pattern=r"^[a-z][a-z0-9-]*$"),
+    ] = None,
 ) -> dict[str, Any]:
     """Return the slots that can be booked now, in order. 62 days at most."""
     covered(caller, shop_id)
@@ -65,13 +71,17 @@ def list_slots(
                 "Ask for 62 days at most.",
                 errors=[{"pointer": "/query/to", "detail": "too far"}],
             )
-        free = slots.free_slots(session, shop, first, last + timedelta(days=1), now=received_at)
+        offer = offer_of(session, shop, menu)
+        stop = suspending.running(session, shop.id, at=received_at)
+        free = slots.free_slots(session, shop, first, last + timedelta(days=1), now=received_at, offer=offer)
         return {
             "shop": shop.id,
+            "menu": offer.menu_id,
             "zone": shop.zone,
             "from": first.isoformat(),
             "to": last.isoformat(),
             "slots": [slot_out(slot) for slot in free],
+            **({"suspended": stop_out(stop)} if stop is not None else {}),
         }
 
 

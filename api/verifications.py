@@ -120,6 +120,8 @@ def check(verification_id: UUID, body: CodeGiven, sent: Sent) -> JSONResponse:
             return Answer(_out(verification, now=sent.received_at))
         # Returned, not raised: the try that was counted must be committed.
         problem = problem_of(refusal, received_at=sent.received_at)
+        shop = session.get_one(Shop, _shop_of(session, verification))
+        problem.extra["contact_url"] = shop.contact_url
         return Answer(problem.body(), problem.status, problem.headers)
 
     return sent.answer(body, act)

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from bench import accepting, bounds, draining, outage, promptness, report, rows, sweeping, waiting_cases
+from bench import accepting, bounds, draining, outage, promptness, report, rows, slot_search, sweeping, waiting_cases
 from bench.accepting import Accepted
 from bench.bounds import Outage
 from bench.draining import Drained
@@ -93,6 +93,8 @@ def _measure(place: Ground, plan: Plan) -> tuple[list[Line], list[str]]:
                 broken += bounds.broken(seen)
             case "sweeps":
                 lines += _sweeps(plan)
+            case "slots":
+                lines += _searches(plan)
             case "cases":
                 lines += _waiting(plan)
             case _:
@@ -239,6 +241,22 @@ def _sweeps(plan: Plan) -> list[Line]:
     _say("Sweeps …")
     found = sweeping.against_waiting(database(), plan.waiting, sweeps=plan.sweeps)
     return [Line(f"sweep, {each.waiting:,} rows wait", each.ms, "ms", note=_touches(each)) for each in found]
+
+
+def _searches(plan: Plan) -> list[Line]:
+    _say("Free slots beside ever more bookings …")
+    found = slot_search.over_a_year(database(), plan.searched, rounds=3 * plan.rounds)
+    alone = {each.days: each for each in found if each.bookings == plan.searched[0]}
+    return [
+        Line(
+            f"{'the next five' if not each.days else f'{each.days} days'}, {each.bookings:,} bookings",
+            each.ms,
+            "ms",
+            note=f"{each.cpu_ms:.1f} ms CPU without the database's, {each.cpu_ms / alone[each.days].cpu_ms:.2f} × "
+            f"those beside {plan.searched[0]:,}; touches {each.blocks:,.0f} blocks; {each.found:,} free",
+        )
+        for each in found
+    ]
 
 
 def _churn(plan: Plan) -> list[Line]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-PARTS = ("throughput", "codes", "outage", "sweeps", "cases", "churn")
+PARTS = ("throughput", "codes", "outage", "sweeps", "slots", "cases", "churn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,7 @@ class Plan:
         flood: reminders that fall due at once.
         waiting: numbers of waiting rows at which a sweep is timed.
         sweeps: how many sweeps are timed at each of them.
+        searched: bookings beside which a shop's free slots are searched.
         churned: jobs inserted and deleted beside an open read.
         owed: messages that are due when the vendors go.
         outage_seconds: real time that an hour without vendors takes.
@@ -36,6 +37,7 @@ class Plan:
     flood: int
     waiting: tuple[int, ...]
     sweeps: int
+    searched: tuple[int, ...]
     churned: int
     owed: int
     outage_seconds: float
@@ -62,6 +64,7 @@ class Plan:
             flood=_number(environ, "BENCH_FLOOD", 100_000 if full else 10_000),
             waiting=(0, 10_000, 100_000, 1_000_000) if full else (0, 10_000, 100_000),
             sweeps=60 if full else 30,
+            searched=(500, 10_000, 100_000) if full else (500, 100_000),
             churned=1_000_000 if full else 40_000,
             owed=50_000,
             outage_seconds=600.0 if full else 25.0,

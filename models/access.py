@@ -17,10 +17,12 @@ class Scope(StrEnum):
     """What a key may do."""
 
     SHOPS_READ = "shops:read"
+    SHOPS_WRITE = "shops:write"
     BOOKINGS_READ = "bookings:read"
     BOOKINGS_WRITE = "bookings:write"
     VERIFICATIONS = "verifications"
     WEBHOOKS = "webhooks:manage"
+    CALLS_WRITE = "calls:write"
     OPERATOR = "operator"
     MARKETPLACE_WRITE = "marketplace:write"
     CASES_WRITE = "cases:write"
@@ -38,6 +40,7 @@ class ApiKey(Base):
         shops: the shops it may see and act for; None for all (B36).
         person: who bears it, for people's keys: four eyes compare persons, however many keys one has.
         roles: what that person may do with disclosure cases; see models/roles.py.
+        member: the same person as a member of the marketplace, by its own id: nobody handles a case of their own (S6).
     """
 
     __tablename__ = "api_keys"
@@ -49,6 +52,7 @@ class ApiKey(Base):
     shops: Mapped[list[str] | None] = mapped_column(Json)
     person: Mapped[str | None] = mapped_column(String(64))
     roles: Mapped[list[str] | None] = mapped_column(Json)
+    member: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 

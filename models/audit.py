@@ -7,9 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from hashlib import sha256
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -17,15 +15,12 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
-    Connection,
     Date,
     Index,
     Integer,
     LargeBinary,
     String,
-    Table,
     UniqueConstraint,
-    event,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -381,112 +376,3 @@ def _word(value: object) -> str:
     if isinstance(value, str) and _WORD.fullmatch(value):
         return str(value)
     raise TypeError(f"a fact is an id, a number, an instant or a word, not this {type(value).__name__}")
-
-
-# What never changes: triggers, in each database's own words
-
-
-class _On(StrEnum):
-    INSERT = "INSERT"
-    UPDATE = "UPDATE"
-    DELETE = "DELETE"
-
-
-_PURGED = "EXISTS (SELECT 1 FROM case_stubs WHERE case_id = {row}.case_id)"
-_KEPT_LONG_ENOUGH = (
-    "EXISTS (SELECT 1 FROM case_stubs WHERE case_id = OLD.case_id AND case_stubs.purged_at >= OLD.kept_until)"
-)
-
-# Table: what of a row is unique, when a row may be deleted, when it may not be inserted.
-_APPEND_ONLY: Mapping[str, tuple[str, str | None, str | None]] = MappingProxyType(
-    {
-        "case_events": (
-            "id = NEW.id OR (case_id = NEW.case_id AND number = NEW.number)",
-            _PURGED.format(row="OLD"),
-            _PURGED.format(row="NEW"),
-        ),
-        "case_stubs": ("case_id = NEW.case_id", None, None),
-        "daily_heads": ("day = NEW.day", None, None),
-        "head_leaves": ("case_id = NEW.case_id AND day = NEW.day", None, None),
-        "disclosure_records": (
-            "id = NEW.id OR (case_id = NEW.case_id AND number = NEW.number)",
-            _KEPT_LONG_ENOUGH,
-            _PURGED.format(row="NEW"),
-        ),
-    }
-)
-
-
-def triggers(table: str, dialect: str) -> tuple[str, ...]:
-    """Return the statements that make one of the append-only tables refuse UPDATE, DELETE and (PostgreSQL) TRUNCATE.
-
-    On both databases such a refusal is an integrity error. An event or a disclosure record may be deleted once the
-    stub of its case stands, a record not before `kept_until`; nothing is added to a case that has a stub.
-
-    Args:
-        table: the table's name.
-        dialect: `sqlite` or `postgresql`.
-    """
-    unique, delete_if, never_insert_if = _APPEND_ONLY[table]
-    if dialect == "sqlite":
-        return tuple(_on_sqlite(table, unique, delete_if, never_insert_if))
-    return tuple(_on_postgresql(table, delete_if, never_insert_if))
-
-
-def dropped_functions() -> tuple[str, ...]:
-    """Return the statements that remove what PostgreSQL keeps of the triggers when the tables are dropped."""
-    names = ["append_only_refuse"]
-    for table, (_, delete_if, never_insert_if) in _APPEND_ONLY.items():
-        names += [f"{table}_may_go"] if delete_if else []
-        names += [f"{table}_may_come"] if never_insert_if else []
-    return tuple(f"DROP FUNCTION IF EXISTS {name}()" for name in names)
-
-
-def _on_sqlite(table: str, unique: str, delete_if: str | None, never_insert_if: str | None) -> Iterable[str]:
-    def refusal(on: _On, when: str = "") -> str:
-        said = f"{table} is append-only"
-        return (
-            f"CREATE TRIGGER {table}_refuses_{on.lower()} BEFORE {on} ON {table}{when} "
-            f"BEGIN SELECT RAISE(ABORT, '{said}'); END"
-        )
-
-    # REPLACE deletes the row in the way without telling the trigger on DELETE.
-    never = f"EXISTS (SELECT 1 FROM {table} WHERE {unique})"  # noqa: S608 - names of this file's own
-    never += f" OR {never_insert_if}" if never_insert_if else ""
-    yield refusal(_On.INSERT, f" WHEN {never}")
-    yield refusal(_On.UPDATE)
-    yield refusal(_On.DELETE, f" WHEN NOT {delete_if}" if delete_if else "")
-
-
-def _on_postgresql(table: str, delete_if: str | None, never_insert_if: str | None) -> Iterable[str]:
-    refuse = (
-        "RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = TG_TABLE_NAME || ' is append-only'"
-    )
-
-    def function(name: str, body: str) -> str:
-        return f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$"
-
-    def trigger(on: str, function: str, each: str = "ROW") -> str:
-        return (
-            f"CREATE TRIGGER {table}_refuses_{on.lower()} BEFORE {on} ON {table} "
-            f"FOR EACH {each} EXECUTE FUNCTION {function}()"
-        )
-
-    yield function("append_only_refuse", f"{refuse};")
-    yield trigger("UPDATE", "append_only_refuse")
-    yield trigger("TRUNCATE", "append_only_refuse", "STATEMENT")
-    if delete_if:
-        yield function(f"{table}_may_go", f"IF NOT {delete_if} THEN {refuse}; END IF; RETURN OLD;")
-    yield trigger("DELETE", f"{table}_may_go" if delete_if else "append_only_refuse")
-    if never_insert_if:
-        yield function(f"{table}_may_come", f"IF {never_insert_if} THEN {refuse}; END IF; RETURN NEW;")
-        yield trigger("INSERT", f"{table}_may_come")
-
-
-def _guard(table: Table, connection: Connection, **_: object) -> None:
-    for statement in triggers(table.name, connection.dialect.name):
-        connection.exec_driver_sql(statement)
-
-
-for _name in _APPEND_ONLY:
-    event.listen(Base.metadata.tables[_name], "after_create", _guard)

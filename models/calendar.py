@@ -340,6 +340,23 @@ class Calendar:
         at = aware(at)
         return any(opens_at <= at < closes_at for opens_at, closes_at in self._opening_near(at))
 
+    def next_opening(self, at: datetime) -> datetime | None:
+        """Return when the shop opens next after `at`; None if it does not within the coming month."""
+        at = aware(at)
+        if not FIRST_DAY < at.date() < LAST_DAY - timedelta(days=_LOOKED_AHEAD_DAYS + 1):
+            return None
+        day = local_date(at, self.zone)
+        for ahead in range(_LOOKED_AHEAD_DAYS):
+            for opens_at, _closes_at in self._opening(day + timedelta(days=ahead)):
+                if opens_at > at:
+                    return opens_at
+        return None
+
+    def covers(self, slot: Slot) -> bool:
+        """Return whether all of `slot` falls within one span of opening hours; it need not be of this calendar."""
+        spans = self._opening_near(aware(slot.starts_at))
+        return any(opens_at <= slot.starts_at and slot.ends_at <= closes_at for opens_at, closes_at in spans)
+
     def acceptance(self, slot: Slot) -> tuple[datetime, datetime]:
         """Return from when and until when, exclusively, `slot` may be booked; never, if the end comes first."""
         day = local_date(slot.starts_at, self.zone)
@@ -388,6 +405,7 @@ class Calendar:
                 yield from self._opening(day)
 
 
+_LOOKED_AHEAD_DAYS = 31
 _GRID = datetime(2000, 1, 1, tzinfo=UTC)
 _WEEKDAYS = ("1", "2", "3", "4", "5", "6", "7")
 _PLAIN = (

@@ -17,12 +17,22 @@ class Channel(StrEnum):
     MAIL = "mail"
 
 
+class Erased(StrEnum):
+    """Why a customer was erased."""
+
+    ASKED = "asked"
+    """Somebody asked for it, and an operator saw to it."""
+    RETENTION = "retention"
+    """The shop keeps contacts for so long and no longer."""
+
+
 class Customer(Base):
     """One contact at one shop; its id is the subject of the data key that seals everything about it.
 
     Attributes:
         contact_index: HMAC of the normalised contact: equal contacts meet, nobody can read them from it.
-        sealed_contact: E.164 number or mailbox.
+        sealed_contact: E.164 number or mailbox; empty once erased.
+        erased_at: when everything personal was erased; what is left of the row is what others refer to (B36, B37).
     """
 
     __tablename__ = "customers"
@@ -34,6 +44,16 @@ class Customer(Base):
     contact_index: Mapped[str] = mapped_column(String(64))
     sealed_contact: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
+    erased_because: Mapped[Erased | None] = mapped_column(enum_of(Erased))
+
+    def erase(self, because: Erased, *, now: datetime) -> bool:
+        """Forget the contact; False if it was forgotten before. The same contact is a new customer from now on."""
+        if self.erased_at is not None:
+            return False
+        self.contact_index, self.sealed_contact = f"erased:{self.id.hex}", b""
+        self.erased_at, self.erased_because = now, because
+        return True
 
 
 class DataKey(Base):

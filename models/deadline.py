@@ -93,6 +93,29 @@ def change_deadline(starts_at: datetime, zone: str, policy: DeadlinePolicy = END
     return local_instant(day, minute_of_day(policy.at, "/at"), zone)
 
 
+LEAST_NOTICE_OF_MOVE = timedelta(hours=1)
+"""A shop moves no call to a time that is nearer than this: whoever it concerns could not answer."""
+ANSWER_TO_MOVE = timedelta(hours=24)
+
+
+def deadline_after_move(
+    starts_at: datetime, zone: str, policy: DeadlinePolicy = END_OF_THE_DAY_BEFORE, *, moved_at: datetime
+) -> datetime:
+    """Return until when a customer whose booking the shop moved may change or cancel it: an exclusive end.
+
+    The new slot's own deadline, but never less than a day from the move: the new time was not their choice, so the
+    shop's short notice is not to their cost. It ends half an hour before the start at the latest.
+
+    Args:
+        starts_at: the new start, aware; at least `LEAST_NOTICE_OF_MOVE` after `moved_at`.
+        zone: IANA name of the shop's zone.
+        policy: the shop's form of the rule.
+        moved_at: when the shop moved it, aware.
+    """
+    answer = min(aware(moved_at) + ANSWER_TO_MOVE, aware(starts_at) - DAY_REMINDER_LEAD)
+    return max(change_deadline(starts_at, zone, policy), answer)
+
+
 def is_before(received_at: datetime, deadline: datetime) -> bool:
     """Return whether a request received at `received_at` is in time; at the deadline it is too late."""
     return aware(received_at) < aware(deadline)
@@ -130,12 +153,15 @@ def day_reminder_at(starts_at: datetime, deadline: datetime) -> datetime:
 
 
 __all__ = [
+    "ANSWER_TO_MOVE",
     "DAY_REMINDER_LEAD",
     "END_OF_THE_DAY_BEFORE",
     "EVE_REMINDER_LEAD",
+    "LEAST_NOTICE_OF_MOVE",
     "DeadlinePolicy",
     "change_deadline",
     "day_reminder_at",
+    "deadline_after_move",
     "eve_reminder_at",
     "is_before",
     "is_end_of_day",

@@ -26,6 +26,8 @@ class Queue(StrEnum):
     """Queues by urgency and purpose: a flood in one never delays another."""
 
     CODES = "codes"
+    CALLS = "calls"
+    """A customer looks at "呼び出し中" meanwhile."""
     BOOKINGS = "bookings"
     DISCLOSURE = "disclosure"
     DELIVERY = "delivery"
@@ -46,6 +48,25 @@ class Name(StrEnum):
     CLOSE_CANCELLATION_WINDOW = "booking.close_cancellation_window"
     END_BOOKING = "booking.end_booking"
     RELEASE_UNDELIVERABLE = "booking.release_undeliverable"
+    NUDGE_CUSTOMER = "call.nudge_customer"
+    NUDGE_AS_WISHED = "call.nudge_as_wished"
+    HURRY_SHOP = "call.hurry_shop"
+    ANNOUNCE_END = "booking.announce_end"
+    END_LEFT_CALL = "call.end_left"
+    CLOSE_ROOM = "call.close_room"
+    END_RINGING = "call.end_ringing"
+    CHECK_CALLER = "call.check_caller"
+    CHECK_ENTRY = "call.check_entry"
+    LOOK_INTO_ROOM = "call.look_into_room"
+    END_CALL = "call.end_longest"
+    ANNOUNCE_MISSED_CALL = "call.announce_missed"
+    ESCALATE_MISSED_CALLS = "call.escalate_missed"
+    ANNOUNCE_MOVE = "booking.announce_move"
+    LOOK_UP_ITEMS = "item.look_up_codes"
+    ANNOUNCE_TERMS = "terms.announce_version"
+    ROUTE_INQUIRY = "inquiry.route_text"
+    PURGE_CUSTOMERS = "shop.purge_customers"
+    SHRED_KEY = "subject.shred_key"
     LIST_DAY = "shop.list_day"
     FIX_DAY = "shop.fix_day"
     DELIVER_MESSAGE = "message.deliver_message"
@@ -80,6 +101,14 @@ class Name(StrEnum):
     END_SERVICE = "case.end_service"
     PURGE_CASE = "case.purge_data"
     SIGN_DAY = "audit.sign_day"
+    ANNOUNCE_SUSPENSION = "suspension.announce_stop"
+    BEGIN_SUSPENSION = "suspension.begin_stop"
+    END_SUSPENSION = "suspension.end_stop"
+    REACH_BOOKINGS = "suspension.reach_bookings"
+    RELEASE_SUSPENDED_HOLD = "suspension.release_hold"
+    TELL_DISPLACED = "suspension.tell_customer"
+    TREAT_BOOKING = "suspension.treat_booking"
+    TAKE_BACK_NOTICE = "suspension.take_back_notice"
 
 
 QUEUES: dict[str, Queue] = {
@@ -93,6 +122,30 @@ QUEUES: dict[str, Queue] = {
     Name.CLOSE_CANCELLATION_WINDOW: Queue.BOOKINGS,
     Name.END_BOOKING: Queue.BOOKINGS,
     Name.RELEASE_UNDELIVERABLE: Queue.BOOKINGS,
+    Name.NUDGE_CUSTOMER: Queue.BOOKINGS,
+    Name.NUDGE_AS_WISHED: Queue.BOOKINGS,
+    Name.HURRY_SHOP: Queue.BOOKINGS,
+    Name.ANNOUNCE_END: Queue.BOOKINGS,
+    Name.END_LEFT_CALL: Queue.CALLS,
+    # It waits for a provider that may be slow: not where codes or calls are waited for. Nor behind reminders: until
+    # then a room is open whose time is over.
+    Name.CLOSE_ROOM: Queue.BOOKINGS,
+    Name.END_RINGING: Queue.CALLS,
+    Name.CHECK_CALLER: Queue.CALLS,
+    Name.CHECK_ENTRY: Queue.CALLS,
+    # It waits for a provider, as a closing does, and two people may be talking meanwhile.
+    Name.LOOK_INTO_ROOM: Queue.BOOKINGS,
+    Name.END_CALL: Queue.CALLS,
+    Name.ANNOUNCE_MISSED_CALL: Queue.CALLS,
+    Name.ESCALATE_MISSED_CALLS: Queue.CALLS,
+    Name.ANNOUNCE_MOVE: Queue.BOOKINGS,
+    # A call to a shop's own system, as webhooks are.
+    Name.LOOK_UP_ITEMS: Queue.WEBHOOKS,
+    Name.ANNOUNCE_TERMS: Queue.DELIVERY,
+    Name.ROUTE_INQUIRY: Queue.DELIVERY,
+    # Nobody waits for it.
+    Name.PURGE_CUSTOMERS: Queue.DELIVERY,
+    Name.SHRED_KEY: Queue.DELIVERY,
     Name.LIST_DAY: Queue.DELIVERY,
     Name.FIX_DAY: Queue.DELIVERY,
     # A message's own urgency may put its delivery on another queue; see models/message.py.
@@ -129,6 +182,16 @@ QUEUES: dict[str, Queue] = {
     Name.END_SERVICE: Queue.DISCLOSURE,
     Name.PURGE_CASE: Queue.DISCLOSURE,
     Name.SIGN_DAY: Queue.DISCLOSURE,
+    Name.ANNOUNCE_SUSPENSION: Queue.DELIVERY,
+    Name.BEGIN_SUSPENSION: Queue.BOOKINGS,
+    Name.END_SUSPENSION: Queue.BOOKINGS,
+    # Thousands may be concerned: with the notices, where they delay nobody who waits at a screen.
+    Name.REACH_BOOKINGS: Queue.DELIVERY,
+    # What becomes of a booking is not said later because much else is said.
+    Name.RELEASE_SUSPENDED_HOLD: Queue.BOOKINGS,
+    Name.TELL_DISPLACED: Queue.DELIVERY,
+    Name.TREAT_BOOKING: Queue.BOOKINGS,
+    Name.TAKE_BACK_NOTICE: Queue.DELIVERY,
 }
 """Where each job is done unless the one who enqueues it says otherwise."""
 

@@ -50,5 +50,5 @@ class Counter(Base):
     __tablename__ = "counters"
 
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
-    window_ends_at: Mapped[datetime]
+    window_ends_at: Mapped[datetime] = mapped_column(index=True)
     count: Mapped[int] = mapped_column(Integer)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Json, enum_of
 from models.booking import Booking, Status
+from models.call import Call
 from models.customer import Channel
 from models.disclosure import DisclosureCase, Party
 from models.disclosure import State as CaseState
@@ -32,16 +33,33 @@ class Kind(StrEnum):
     BOOKING_CONFIRMED_SAME_DAY = "booking_confirmed_same_day"
     BOOKING_CHANGED = "booking_changed"
     BOOKING_CHANGED_FINAL = "booking_changed_final"
+    BOOKING_MOVED = "booking_moved"
     BOOKING_CANCELLED = "booking_cancelled"
     BOOKING_WITHDRAWN = "booking_withdrawn"
     BOOKING_REMINDER_EVE = "booking_reminder_eve"
     BOOKING_REMINDER_DAY = "booking_reminder_day"
+    BOOKING_LATE = "booking_late"
+    BOOKING_SHOP_ABSENT = "booking_shop_absent"
+    BOOKING_THANKS = "booking_thanks"
+    SUSPENSION_ANNOUNCED = "suspension_announced"
+    SUSPENSION_UNDONE = "suspension_undone"
+    TERMS_CHANGED = "terms_changed"
+    INQUIRY_HANDED_OVER = "inquiry_handed_over"
+    CUSTOMER_REQUEST = "customer_request"
+    SHOP_INQUIRY = "shop_inquiry"
+    PROVIDER_INQUIRY = "provider_inquiry"
     SHOP_BOOKING_NEW = "shop_booking_new"
     SHOP_BOOKING_CHANGED = "shop_booking_changed"
     SHOP_BOOKING_CANCELLED = "shop_booking_cancelled"
     SHOP_DAY_LIST = "shop_day_list"
     SHOP_DAY_FIXED = "shop_day_fixed"
     SHOP_CUSTOMER_UNREACHABLE = "shop_customer_unreachable"
+    SHOP_IS_LATE = "shop_is_late"
+    SHOP_NO_SHOW = "shop_no_show"
+    SHOP_CALL_ENDED = "shop_call_ended"
+    CALL_MISSED = "call_missed"
+    SHOP_CALL_MISSED = "shop_call_missed"
+    SHOP_CALLS_UNANSWERED = "shop_calls_unanswered"
     CASE_CONFIRM_ADDRESS = "case_confirm_address"
     CASE_OPENED = "case_opened"
     CASE_TOLD = "case_told"
@@ -62,6 +80,12 @@ class Kind(StrEnum):
     CASE_CLOSED_TOLD = "case_closed_told"
     CASE_SERVICE_ENDED = "case_service_ended"
 
+
+OF_PEOPLE = frozenset({Kind.INQUIRY_HANDED_OVER, Kind.CUSTOMER_REQUEST, Kind.SHOP_INQUIRY, Kind.PROVIDER_INQUIRY})
+"""What is said of an inquiry, or asked of a customer; its text is opened when it is sent (B31, B34)."""
+
+OF_SUSPENSIONS = frozenset({Kind.SUSPENSION_ANNOUNCED, Kind.SUSPENSION_UNDONE})
+"""What is true only while a suspension takes the booking's time away, or none does (B41)."""
 
 CODES = frozenset({Kind.BOOKING_CODE, Kind.VERIFICATION_CODE})
 """What somebody waits for at a screen: it goes before everything else."""
@@ -86,6 +110,8 @@ class Nature:
         true_while: the states of its booking or case in which the message still tells the truth; None: always.
         bound_to_revision: whether a change of the booking makes it untrue.
         keeps_quiet: whether it waits for the morning rather than ring at night.
+        of_any_booking: whether it is of no booking in particular, and true while any of the customer's is in
+            `true_while`; which one it names is chosen when it is sent.
     """
 
     queue: Queue
@@ -93,6 +119,7 @@ class Nature:
     true_while: frozenset[Status] | frozenset[CaseState] | None = None
     bound_to_revision: bool = False
     keeps_quiet: bool = False
+    of_any_booking: bool = False
 
 
 _LIVE = frozenset({Status.CONFIRMED, Status.IN_CALL})
@@ -118,6 +145,7 @@ NATURES: Mapping[Kind, Nature] = MappingProxyType(
         Kind.BOOKING_CONFIRMED_SAME_DAY: _ANSWER,
         Kind.BOOKING_CHANGED: _ANSWER,
         Kind.BOOKING_CHANGED_FINAL: _ANSWER,
+        Kind.BOOKING_MOVED: _ANSWER,
         Kind.BOOKING_CANCELLED: _ENDING,
         Kind.BOOKING_WITHDRAWN: _ENDING,
         Kind.BOOKING_REMINDER_EVE: Nature(
@@ -128,12 +156,49 @@ NATURES: Mapping[Kind, Nature] = MappingProxyType(
             keeps_quiet=True,
         ),
         Kind.BOOKING_REMINDER_DAY: Nature(Queue.BOOKINGS, WhenUnknown.AT_MOST_ONCE, _LIVE, bound_to_revision=True),
+        # Somebody waits in the call meanwhile, at whatever hour it was booked for.
+        Kind.BOOKING_LATE: Nature(
+            Queue.BOOKINGS, WhenUnknown.AT_MOST_ONCE, frozenset({Status.CONFIRMED}), bound_to_revision=True
+        ),
+        Kind.BOOKING_SHOP_ABSENT: Nature(
+            Queue.BOOKINGS, WhenUnknown.A_PERSON_DECIDES, frozenset({Status.NO_SHOW}), bound_to_revision=True
+        ),
+        Kind.BOOKING_THANKS: Nature(
+            Queue.DELIVERY,
+            WhenUnknown.AT_MOST_ONCE,
+            frozenset({Status.COMPLETED}),
+            bound_to_revision=True,
+            keeps_quiet=True,
+        ),
+        Kind.TERMS_CHANGED: Nature(
+            Queue.DELIVERY, WhenUnknown.A_PERSON_DECIDES, _LIVE, keeps_quiet=True, of_any_booking=True
+        ),
+        # At any hour: they bear a time by which the customer has to act. When they are written is an operator's choice.
+        Kind.SUSPENSION_ANNOUNCED: Nature(
+            Queue.DELIVERY, WhenUnknown.A_PERSON_DECIDES, frozenset({Status.CONFIRMED}), bound_to_revision=True
+        ),
+        Kind.SUSPENSION_UNDONE: Nature(
+            Queue.DELIVERY, WhenUnknown.A_PERSON_DECIDES, frozenset({Status.CONFIRMED}), bound_to_revision=True
+        ),
+        Kind.INQUIRY_HANDED_OVER: Nature(Queue.DELIVERY, WhenUnknown.AT_MOST_ONCE, keeps_quiet=True),
+        Kind.CUSTOMER_REQUEST: Nature(Queue.DELIVERY, WhenUnknown.A_PERSON_DECIDES, keeps_quiet=True),
+        # Somebody waits for an answer: whether it reached who is to give one is for a person to find out.
+        Kind.SHOP_INQUIRY: Nature(Queue.DELIVERY, WhenUnknown.A_PERSON_DECIDES),
+        Kind.PROVIDER_INQUIRY: Nature(Queue.DELIVERY, WhenUnknown.A_PERSON_DECIDES),
         Kind.SHOP_BOOKING_NEW: _NOTICE_OF_CALL,
         Kind.SHOP_BOOKING_CHANGED: _NOTICE_OF_CALL,
         Kind.SHOP_BOOKING_CANCELLED: _NOTICE,
         Kind.SHOP_DAY_LIST: _NOTICE,
         Kind.SHOP_DAY_FIXED: _NOTICE,
         Kind.SHOP_CUSTOMER_UNREACHABLE: _NOTICE,
+        Kind.SHOP_IS_LATE: Nature(
+            Queue.BOOKINGS, WhenUnknown.AT_MOST_ONCE, frozenset({Status.CONFIRMED}), bound_to_revision=True
+        ),
+        Kind.SHOP_NO_SHOW: _NOTICE,
+        Kind.SHOP_CALL_ENDED: _NOTICE,
+        Kind.CALL_MISSED: Nature(Queue.BOOKINGS, WhenUnknown.AT_MOST_ONCE),
+        Kind.SHOP_CALL_MISSED: _NOTICE,
+        Kind.SHOP_CALLS_UNANSWERED: Nature(Queue.BOOKINGS, WhenUnknown.AT_MOST_ONCE),
         Kind.CASE_CONFIRM_ADDRESS: _case_in(CaseState.RECEIVED, when_unknown=WhenUnknown.ASK_AGAIN),
         Kind.CASE_OPENED: _CASE,
         Kind.CASE_TOLD: _CASE,
@@ -267,6 +332,7 @@ class Message(Base):
     Attributes:
         shop_id: whose message it is; None for the notices of a case.
         customer_id: whom it goes to; None for a notice to the shop or of a case. The address is read when it is sent.
+        call_id: the call at once that it is about.
         case_id, party: the case it belongs to, and which side it goes to.
         revision: the booking's, when the message was written.
         facts: what its words need besides the rows: instants and numbers, never personal data.
@@ -310,8 +376,9 @@ class Message(Base):
     channel: Mapped[Channel] = mapped_column(enum_of(Channel))
     language: Mapped[str] = mapped_column(String(8))
     shop_id: Mapped[str | None] = mapped_column(ForeignKey("shops.id"))
-    customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customers.id"))
+    customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customers.id"), index=True)
     booking_id: Mapped[UUID | None] = mapped_column(ForeignKey("bookings.id"))
+    call_id: Mapped[UUID | None] = mapped_column(ForeignKey(Call.id), index=True)
     case_id: Mapped[UUID | None] = mapped_column(ForeignKey("disclosure_cases.id"))
     party: Mapped[Party | None] = mapped_column(enum_of(Party))
     revision: Mapped[int | None]
@@ -332,20 +399,23 @@ class Message(Base):
 
     def is_true_of(self, subject: Subject | None) -> bool:
         """Whether it still tells the truth; asked under lock in the moment before it is sent."""
-        if subject is None:
-            return True
         nature = self.nature
+        if subject is None:
+            return not nature.of_any_booking
         if isinstance(subject, DisclosureCase):
             return nature.true_while is None or subject.state in nature.true_while
         return (nature.true_while is None or subject.status in nature.true_while) and not (
             nature.bound_to_revision and subject.revision != self.revision
         )
 
-    def is_wanted(self, *, now: datetime, subject: Subject | None) -> bool:
-        """Whether it is still to be sent; if it is queued and no longer helps, it ends here, as voided or expired."""
+    def is_wanted(self, *, now: datetime, subject: Subject | None, is_overtaken: bool = False) -> bool:
+        """Whether it is still to be sent; if it is queued and no longer helps, it ends here, as voided or expired.
+
+        `is_overtaken`: it stopped to be true for a reason that its subject does not show.
+        """
         if self.state is not State.QUEUED:
             return False
-        if not self.is_true_of(subject):
+        if is_overtaken or not self.is_true_of(subject):
             self._end(State.VOIDED, now, _moved_on(subject))
             return False
         if now >= self.expires_at:
@@ -472,6 +542,7 @@ class Attempt(Base):
     Attributes:
         answer: "accepted", "refused", "try_later" or "unknown"; None while the call is under way.
         reference: the vendor's id of the message.
+        segments: in how many parts an SMS is paid (B28); None for a mail.
     """
 
     __tablename__ = "attempts"
@@ -485,6 +556,7 @@ class Attempt(Base):
     answer: Mapped[str | None] = mapped_column(String(16))
     code: Mapped[str | None] = mapped_column(String(64))
     reference: Mapped[str | None] = mapped_column(String(120), index=True)
+    segments: Mapped[int | None]
 
     def record(self, answer: Answer, *, now: datetime) -> None:
         """Keep what the vendor said, or that nobody knows."""

@@ -38,6 +38,7 @@ class Verification(Base):
         customer_id: whose contact is proven.
         api_key_id: the caller that asked for a proof that stands alone.
         contact_digest: the contact over all shops, for caps on codes and tries.
+        network_digest: the network that the code was asked for from, if it is known: whose tries are whose.
         prefix_digest: the beginning of the phone number, for telling toll fraud; None for mail and test numbers.
         page_host: the host of the page that asks for the code, for phones that fill it in.
         generation: counts new codes; a code of an older generation is wrong.
@@ -56,11 +57,12 @@ class Verification(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     purpose: Mapped[Purpose] = mapped_column(enum_of(Purpose))
     subject_id: Mapped[UUID]
-    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customers.id"))
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customers.id"), index=True)
     api_key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"))
     language: Mapped[str] = mapped_column(String(8))
     contact_digest: Mapped[str] = mapped_column(String(64))
     prefix_digest: Mapped[str | None] = mapped_column(String(64))
+    network_digest: Mapped[str | None] = mapped_column(String(64))
     page_host: Mapped[str | None] = mapped_column(String(253))
     channel: Mapped[Channel] = mapped_column(enum_of(Channel))
     generation: Mapped[int]

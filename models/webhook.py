@@ -46,6 +46,10 @@ LARGEST_BODY_BYTES = 20_000
 
 MOST_AT_ONCE = 4
 """Calls to one endpoint at a time; while it fails, one. Other endpoints' events must find a worker, too."""
+URGENT_AT_ONCE = 2
+"""So many of the calls that ring, for one endpoint: all endpoints share the workers that phones ring by."""
+URGENT_FOR = timedelta(seconds=30)
+"""So long after it was owed, what rings goes on as soon as there is room again."""
 
 SLOW_CALL = timedelta(seconds=2)
 FAILURES_BEFORE_PAUSE = 3
@@ -64,15 +68,28 @@ class EventType(StrEnum):
     BOOKING_HELD = "booking.held"
     BOOKING_CONFIRMED = "booking.confirmed"
     BOOKING_CHANGED = "booking.changed"
+    BOOKING_MOVED = "booking.moved"
+    """By the shop."""
     BOOKING_CANCELLED = "booking.cancelled"
     BOOKING_RELEASED = "booking.released"
     BOOKING_ENDED = "booking.ended"
     CALL_ENTERED = "call.entered"
+    """By one side of a booked call, or of a call at once."""
+    CALL_RINGING = "call.ringing"
+    CALL_ANSWERED = "call.answered"
+    CALL_MISSED = "call.missed"
+    """Abandoned by the caller, or answered by nobody."""
+    CALL_ENDED = "call.ended"
+    """After it was answered; it may never have become a call."""
+    CONDUCT_REPORTED = "conduct.reported"
+    """By the staff of a call, for an operator to read."""
     MESSAGE_DELIVERED = "message.delivered"
     MESSAGE_UNDELIVERED = "message.undelivered"
     MESSAGE_FAILED = "message.failed"
     MESSAGE_UNKNOWN = "message.unknown"
     CASE_MOVED = "case.moved"
+    SUSPENSION_CHANGED = "suspension.changed"
+    """One that is of no shop concerns them all, and all are told."""
     TEST = "webhook.test"
     """Sent only to the endpoint that asked for it."""
 
@@ -192,19 +209,26 @@ class WebhookEndpoint(Base):
             return False
         if event.type == EventType.CASE_MOVED:
             return key.covers(None) and key.allows(Scope.CASES_READ)
+        if event.type == EventType.SUSPENSION_CHANGED and event.shop_id is None:
+            return True
         return event.shop_id is not None and key.covers(event.shop_id)
 
-    def room_at(self, now: datetime, started: list[datetime], *, jitter: float) -> datetime | None:
+    def room_at(
+        self, now: datetime, started: list[datetime], *, jitter: float, is_urgent: bool = False
+    ) -> datetime | None:
         """Say when a call may be made instead of now; None: now.
 
         Args:
             now: business time.
-            started: when each call under way began.
+            started: when each call under way began; of what is urgent, only those that are urgent as well.
             jitter: between 0 and 1, spreads those that were put off.
+            is_urgent: it waits neither for calls that are in no such hurry, nor out a pause: a ring is over by then.
         """
+        if is_urgent and len(started) < URGENT_AT_ONCE:
+            return None
         if self.paused_until is not None and now < self.paused_until:
             return now + (self.paused_until - now) * (1 + jitter)
-        if len(started) < (1 if self.failures else MOST_AT_ONCE):
+        if not is_urgent and len(started) < (1 if self.failures else MOST_AT_ONCE):
             return None
         slow = self.failures > 0 or any(now - at > SLOW_CALL for at in started)
         return now + (timedelta(seconds=15) if slow else timedelta(seconds=1)) * (1 + 2 * jitter)
@@ -297,6 +321,11 @@ class WebhookDelivery(Base):
         """A test is watched by whoever asked for it: one attempt says all."""
         return 1 if self.cause is Cause.TEST else len(SCHEDULE)
 
+    @property
+    def is_put_off(self) -> bool:
+        """Whether it is to wait, be it for room or for the next step of the schedule."""
+        return self.next_attempt_at is not None and self.next_attempt_at > self.created_at
+
     def is_due_as(self, number: int) -> bool:
         """Whether its attempt of this number is the next one; a job for another is stale."""
         return self.state is State.WAITING and number == self.tries + 1
@@ -314,6 +343,10 @@ class WebhookDelivery(Base):
     def put_off(self, until: datetime) -> None:
         """Wait for a better moment; that is no attempt."""
         self.next_attempt_at = until
+
+    def take_up(self) -> None:
+        """Be due after all, as if it had never been put off."""
+        self.next_attempt_at = self.created_at
 
     def stop(self, because: str, *, now: datetime) -> None:
         """Give it up unmade: its endpoint takes no more calls.

@@ -1,4 +1,4 @@
-"""The sandbox as one HTTP application: both vendors, the ledger's own routes (`/_…`) and the inbox page.
+"""The sandbox as one HTTP application: all vendors, the ledger's own routes (`/_…`) and the inbox page.
 
 The ledger's routes are for tests, benchmarks and people, never for the workers: a system that looked here could prove
 nothing.
@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox import faults, inbox, sendgrid, twilio
+from sandbox import faults, inbox, livekit, sendgrid, twilio
 from sandbox.answers import ELSEWHERE, Desk
 from sandbox.carrier import Carrier
 from sandbox.door import Door
@@ -41,9 +41,10 @@ def build(settings: Settings, door: Door) -> FastAPI:
         yield
         office.stop()
 
-    app = FastAPI(title="Sandbox for Twilio and SendGrid", lifespan=lifespan, openapi_url=None)
+    app = FastAPI(title="Sandbox for Twilio, SendGrid and LiveKit", lifespan=lifespan, openapi_url=None)
     app.include_router(twilio.routes(desk))
     app.include_router(sendgrid.routes(desk))
+    app.include_router(livekit.routes(desk))
     app.include_router(_ledger_routes(desk))
     app.include_router(_fault_routes(desk))
     app.include_router(_suppression_routes(desk))

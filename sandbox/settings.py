@@ -27,6 +27,8 @@ class Settings:
         signing_key: signs SendGrid's events.
         receipt_seconds: the pause before a message's first receipt and between two of its receipts.
         retry_seconds: the first pause before a receipt is posted again; SendGrid's pauses double from it.
+        livekit_key, livekit_secret: who may call LiveKit, and what signs tokens and webhooks.
+        livekit_webhook_url: where LiveKit's webhooks are posted; None posts none.
     """
 
     host: str
@@ -39,6 +41,9 @@ class Settings:
     database_url: str | None
     receipt_seconds: float
     retry_seconds: float
+    livekit_key: str
+    livekit_secret: str
+    livekit_webhook_url: str | None
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -71,6 +76,9 @@ def read(environ: Mapping[str, str]) -> Settings:
         database_url=environ.get("DATABASE_URL") or None,
         receipt_seconds=_number(environ, "SANDBOX_RECEIPT_SECONDS", "0.2"),
         retry_seconds=_number(environ, "SANDBOX_RETRY_SECONDS", "2"),
+        livekit_key=environ.get("LIVEKIT_API_KEY") or "sandbox",
+        livekit_secret=environ.get("LIVEKIT_API_SECRET") or "sandbox-livekit-secret-of-32-bytes-or-more",
+        livekit_webhook_url=environ.get("LIVEKIT_WEBHOOK_URL") or None,
     )
 
 

@@ -12,11 +12,11 @@ from models.calendar import first_instant, local_date
 from models.job import Job, Name
 from models.message import Kind
 from models.shop import Shop
-from models.webhook import EventType
-from worker import bookings
+from tasks.terms import tell_of_upcoming
+from worker import bookings, suspending
+from worker.in_call import ending
 from worker.jobs import enqueue, job
 from worker.messages import tell_customer, tell_shop
-from worker.webhooks import tell_of_booking
 
 
 @job(Name.CONFIRM_BOOKING)
@@ -27,6 +27,7 @@ def confirm_booking(session: Session, now: datetime, booking_id: UUID, revision:
         in_time = booking.may_still_change(booking.confirmed_at or now)
         kind = Kind.BOOKING_CONFIRMED if in_time else Kind.BOOKING_CONFIRMED_SAME_DAY
         tell_customer(session, booking, kind, now=now, expires_at=booking.entry_closes_at)
+        tell_of_upcoming(session, booking, now=now)
         _tell_shop(session, booking, Kind.SHOP_BOOKING_NEW, now=now)
 
 
@@ -38,6 +39,16 @@ def announce_change(session: Session, now: datetime, booking_id: UUID, revision:
         kind = Kind.BOOKING_CHANGED if booking.may_still_change(now) else Kind.BOOKING_CHANGED_FINAL
         facts = {"before": before}
         tell_customer(session, booking, kind, now=now, expires_at=booking.entry_closes_at, facts=facts)
+        _tell_shop(session, booking, Kind.SHOP_BOOKING_CHANGED, now=now, facts=facts)
+
+
+@job(Name.ANNOUNCE_MOVE)
+def announce_move(session: Session, now: datetime, booking_id: UUID, revision: int, before: int) -> None:
+    """Apologise for the other time that the shop chose, with the new call URL, and tell the shop's staff."""
+    booking = session.get_one(Booking, booking_id)
+    if booking.is_reminded_of(revision):
+        facts = {"before": before}
+        tell_customer(session, booking, Kind.BOOKING_MOVED, now=now, expires_at=booking.entry_closes_at, facts=facts)
         _tell_shop(session, booking, Kind.SHOP_BOOKING_CHANGED, now=now, facts=facts)
 
 
@@ -75,7 +86,8 @@ def remind_on_eve(session: Session, now: datetime, booking_id: UUID, revision: i
     """Remind while change and cancel are still possible, and give the shop tomorrow's list."""
     booking = session.get_one(Booking, booking_id)
     if booking.is_reminded_of(revision):
-        tell_customer(session, booking, Kind.BOOKING_REMINDER_EVE, now=now, expires_at=booking.change_deadline_at)
+        if not suspending.is_called_off(session, booking, now):
+            tell_customer(session, booking, Kind.BOOKING_REMINDER_EVE, now=now, expires_at=booking.change_deadline_at)
         shop_id, day = _day_of(booking)
         _once(session, f"list {shop_id} {day}", lambda: enqueue(session, Name.LIST_DAY, shop_id=shop_id, day=day))
 
@@ -84,7 +96,7 @@ def remind_on_eve(session: Session, now: datetime, booking_id: UUID, revision: i
 def remind_on_day(session: Session, now: datetime, booking_id: UUID, revision: int) -> None:
     """Repeat the call URL half an hour before the call (B17)."""
     booking = session.get_one(Booking, booking_id)
-    if booking.is_reminded_of(revision):
+    if booking.is_reminded_of(revision) and not suspending.is_called_off(session, booking, now):
         tell_customer(session, booking, Kind.BOOKING_REMINDER_DAY, now=now, expires_at=booking.ends_at)
 
 
@@ -101,8 +113,8 @@ def close_cancellation_window(session: Session, now: datetime, booking_id: UUID,
 def end_booking(session: Session, now: datetime, booking_id: UUID, revision: int) -> None:
     """End a booking whose entry window is over: completed, or somebody did not come."""
     booking = bookings.locked(session, booking_id)
-    if booking is not None and booking.end(now=now, revision=revision):
-        tell_of_booking(session, EventType.BOOKING_ENDED, booking, now=now)
+    if booking is not None:
+        ending.end(session, booking, now=now, revision=revision)
 
 
 @job(Name.LIST_DAY)

@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 from models.booking import Booking
 from models.disclosure import DisclosureCase
 from models.job import Name
-from models.message import CODES, Answer, Attempt, Message, Refused, Subject, TryLater, Unknown
-from worker import carriers, postponing, second_contacts, settling
+from models.message import CODES, NATURES, Answer, Attempt, Message, Refused, Subject, TryLater, Unknown
+from worker import carriers, postponing, second_contacts, settling, suspending
 from worker.chance import new_id
 from worker.clock import unix_ms
-from worker.dispatching import End, Go, Wait, decide
+from worker.dispatching import End, Go, Wait, decide, segments_in
 from worker.jobs import enqueue, outside_job
-from worker.messages import message_moved
+from worker.messages import message_moved, open_bookings
 from worker.settings import settings
 from worker.vendors import Outgoing, vendor_named
 
@@ -45,7 +45,9 @@ class DeliverMessage:
         """Ask its subject once more, and open an attempt; None if the message ends or waits instead."""
         message, subject = _with_subject(session, message_id)
         before = message.state
-        if not message.is_wanted(now=now, subject=subject):
+        booking = subject if isinstance(subject, Booking) else None
+        is_overtaken = suspending.is_overtaken(session, message, booking, now=now)
+        if not message.is_wanted(now=now, subject=subject, is_overtaken=is_overtaken):
             message_moved(session, message, before, now=now)
             return None
         attempt_id = new_id(unix_ms())
@@ -58,9 +60,12 @@ class DeliverMessage:
                 settling.cannot_be_reached(session, message, now=now)
             case Go(carrier, outgoing):
                 message.begin()
-                session.add(Attempt(id=attempt_id, message_id=message.id, vendor=carrier, started_at=now))
-                if isinstance(subject, Booking):
-                    second_contacts.tell_beside(session, message, subject, carrier=carrier, now=now)
+                cost = segments_in(outgoing)
+                session.add(
+                    Attempt(id=attempt_id, message_id=message.id, vendor=carrier, started_at=now, segments=cost)
+                )
+                if booking is not None:
+                    second_contacts.tell_beside(session, message, booking, carrier=carrier, now=now)
                 return Plan(message.id, attempt_id, carrier, outgoing)
         return None
 
@@ -117,14 +122,17 @@ def _locked(session: Session, message_id: UUID) -> Message:
 
 def _with_subject(session: Session, message_id: UUID) -> tuple[Message, Subject | None]:
     """Lock what it is about against moves, then the message: everybody who locks both does so in this order."""
-    ids = select(Message.booking_id, Message.case_id).where(Message.id == message_id)
-    booking_id, case_id = session.execute(ids).one()
+    ids = select(Message.booking_id, Message.case_id, Message.customer_id, Message.kind).where(Message.id == message_id)
+    booking_id, case_id, customer_id, kind = session.execute(ids).one()
     subject: Subject | None = None
     if booking_id is not None:
         subject = session.get(Booking, booking_id, with_for_update={"read": True})
     elif case_id is not None:
         # For writing: the date that a notice states is settled when it is sent.
         subject = session.get(DisclosureCase, case_id, with_for_update=True, populate_existing=True)
+    elif customer_id is not None and NATURES[kind].of_any_booking:
+        # All of them, or one that ends this moment would hide the next.
+        subject = next(iter(session.scalars(open_bookings(customer_id).with_for_update(read=True)).all()), None)
     return _locked(session, message_id), subject
 
 

@@ -14,6 +14,7 @@ from worker import jobs
 from worker.app import app
 from worker.clock import clock
 from worker.database import database
+from worker.people import retention
 
 
 # A tick every second would bury in Flower what people look for there.
@@ -43,3 +44,11 @@ def forget_answers() -> None:
     """Delete the answers whose promised day is over."""
     with database().transaction() as session:
         session.execute(delete(IdempotentRequest).where(IdempotentRequest.created_at < clock().now() - KEPT))
+
+
+@app.task(name="people.owe_purges", send_events=False)
+def owe_purges() -> None:
+    """Owe each shop that keeps something too long the purge of it (B37)."""
+    retention.owe_purges(database(), now=clock().now())
+    retention.forget_counts(database(), now=clock().now())
+    retention.forget_items(database(), now=clock().now())

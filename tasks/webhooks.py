@@ -34,7 +34,7 @@ class DeliverEvent:
     def call(self, plan: Plan) -> Heard:
         """Sign for this moment, and post."""
         headers = signing.headers(str(plan.event_id), plan.body, plan.secrets, at=system_now())
-        return posting.post(plan.url, headers, plan.body)
+        return posting.post(plan.url, headers, plan.body, seconds=plan.seconds)
 
     def record(self, session: Session, now: datetime, plan: Plan, result: Heard) -> None:
         """Write down the answer; what was not taken is due again, by the schedule."""

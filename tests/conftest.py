@@ -1,5 +1,6 @@
 """Real servers for the whole run, a fresh database for each test."""
 
+import gc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -17,6 +18,19 @@ from worker.commands.seed import seed
 from worker.database import Database
 from worker.embedded import PostgresServer, RedisServer, postgres_server, redis_server
 from worker.jobs import relay as relay_module
+
+_LONGEST = ("tests/chaos/", "tests/journeys/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process is left over one long test when all others are done."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+
+
+def pytest_collection_finish() -> None:
+    """Leave alone, from here on, what was imported: to look through it for garbage again and again takes its time."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +83,9 @@ def forget_database() -> None:
 
 def forget_process_state() -> None:
     """Let settings, database, clock and relay be made anew, as in a new process."""
+    if relay_module.relay.cache_info().currsize:
+        # Its thread reads settings and opens the database: it would make those of the next test, too early.
+        relay_module.relay().close(within_seconds=30)
     forget_database()
     for made_once in (clock_module.clock, relay_module.relay):
         made_once.cache_clear()
@@ -87,7 +104,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 def database(environment: pytest.MonkeyPatch, database_url: str) -> Database:
     """The process's database, on each of the two."""
     environment.setenv("DATABASE_URL", database_url)
-    # A thread that an earlier test left behind may meanwhile have opened what the environment named before.
     forget_database()
     return database_module.database()
 
@@ -128,9 +144,16 @@ def do_due_jobs(database: Database) -> Callable[[], int]:
     """Do, here and now, what is due, and what that makes due, as workers would; return how many were done."""
     import_module("tasks.verification")
     import_module("tasks.bookings")
+    import_module("tasks.calls")
+    import_module("tasks.in_call")
     import_module("tasks.delivery")
     import_module("tasks.settling")
+    import_module("tasks.terms")
+    import_module("tasks.items")
     import_module("tasks.disclosure")
+    import_module("tasks.people")
+    import_module("tasks.suspensions")
+    import_module("tasks.video")
 
     def until_nothing_is_due() -> int:
         done = 0

@@ -23,6 +23,11 @@ def new_id(unix_ms: int) -> UUID:
     return UUID(int=value)
 
 
+def first_id(unix_ms: int) -> UUID:
+    """Return what no id is below that `new_id` gave at this instant or later."""
+    return UUID(int=(unix_ms & (1 << 48) - 1) << 80)
+
+
 def token_bytes(length: int) -> bytes:
     """Return `length` bytes that nobody can guess."""
     return secrets.token_bytes(length)

@@ -44,9 +44,14 @@ class Contact:
 
 
 def customer_at(session: Session, shop_id: str, contact: Contact, *, now: datetime) -> Customer:
-    """Return the shop's customer with this contact, made if the shop does not know it yet."""
+    """Return the shop's customer with this contact, made if the shop does not know it yet; the row gets locked.
+
+    So what one customer does at once is judged in turn, and nobody is erased in the middle of it. Rows that refer to
+    the customer may be written meanwhile.
+    """
     index = contact.index(shop_id)
     known = select(Customer).where(Customer.shop_id == shop_id, Customer.contact_index == index)
+    known = known.with_for_update(key_share=True).execution_options(populate_existing=True)
     if (customer := session.scalars(known).one_or_none()) is not None:
         return customer
     customer_id = new_id(unix_ms())

@@ -157,6 +157,11 @@ def _too_many(session: Session, message: Message, outgoing: Outgoing, now: datet
     return None
 
 
+def segments_in(outgoing: Outgoing) -> int | None:
+    """Return in how many parts it is paid; None if it is no SMS."""
+    return segments_of(outgoing.text).segments if isinstance(outgoing, OutgoingSms) else None
+
+
 def _watch_spend(session: Session, carrier: str, outgoing: Outgoing, now: datetime) -> None:
     """Count the day's segments of an account, and raise an alarm once when they are more than they should be."""
     if not isinstance(outgoing, OutgoingSms):

@@ -384,7 +384,7 @@ class PostgresServer(Server):
         """
         order = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         if template is not None:
-            order += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+            order += sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template))
         self._execute(order)
         return self.database_url(name)
 

@@ -3,19 +3,22 @@
 All counts are rows, so several API processes share them. Keys are digests: nobody can read a contact from a count.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.customer import Channel
+from models.customer import Channel, Customer
 from models.errors import TooManyRequests
 from models.limit import Cap
 from models.verification import Verification
 from worker import limits
 from worker.customers import Contact
 from worker.derived_keys import fingerprint
+from worker.networks import network_digest
 from worker.settings import settings
 
 SENDS = MappingProxyType(
@@ -23,12 +26,18 @@ SENDS = MappingProxyType(
         "contact": (Cap(5, timedelta(minutes=10)), Cap(10, timedelta(days=1))),
         "network": (Cap(60, timedelta(hours=1)),),
         "caller": (Cap(20_000, timedelta(hours=1)),),
+        "shop": (Cap(20_000, timedelta(hours=1)),),
         "prefix": (Cap(500, timedelta(hours=1)),),
     }
 )
 """What codes are counted by, and how many may be sent. A network may be a whole office or a carrier's gateway."""
 FAILURES = (Cap(10, timedelta(hours=1)), Cap(20, timedelta(days=1)))
-"""Wrong codes for one contact, over all its codes: or five tries a code would be tries without end."""
+"""Wrong codes for one contact by one network, over all its codes: or five tries a code would be tries without end.
+
+A stranger who guesses at somebody's contact spends his own network's tries, not those of whoever has it.
+"""
+FAILURES_OF_ALL = (Cap(100, timedelta(days=1)),)
+"""Wrong codes for one contact by all networks. More than the codes that are sent to it in a day let anybody try."""
 CONVERSION = Cap(20, timedelta(days=1))
 LEAST_CONVERTED = 0.2
 BLOCKED_FOR = Cap(1, timedelta(hours=12))
@@ -46,24 +55,27 @@ class Asker:
     Attributes:
         contact: the address over all shops.
         prefix: the beginning of its number; None for mail and for test numbers.
-        network: the customer's own address.
+        network: that of the customer's own address.
         caller: the API key, or the page.
+        shop: in whose name it is sent: a flood at one shop must not spend what all send.
     """
 
     contact: str
     prefix: str | None
     network: str | None
     caller: str
+    shop: str | None = None
 
     @classmethod
-    def of(cls, contact: Contact, *, network: str | None, caller: str) -> "Asker":
+    def of(cls, contact: Contact, *, network: str | None, caller: str, shop: str | None = None) -> "Asker":
         """Return the digests of a request."""
         is_real = contact.channel is Channel.SMS and not contact.address.startswith(settings().test_numbers or "-")
         return cls(
             contact=fingerprint("code-limits", contact.channel, contact.address),
             prefix=fingerprint("code-prefixes", contact.address[:_PREFIX_LENGTH]) if is_real else None,
-            network=fingerprint("customer-ip", network) if network else None,
+            network=network_digest(network),
             caller=caller,
+            shop=shop,
         )
 
 
@@ -87,26 +99,28 @@ def admit_resend(session: Session, verification: Verification, *, now: datetime)
     Raises:
         TooManyRequests: as `admit_send`.
     """
-    asker = Asker(verification.contact_digest, verification.prefix_digest, None, verification.api_key_id or "pages")
+    shop = session.scalars(select(Customer.shop_id).where(Customer.id == verification.customer_id)).one_or_none()
+    caller = verification.api_key_id or "pages"
+    asker = Asker(verification.contact_digest, verification.prefix_digest, None, caller, shop)
     admit_send(session, asker, now=now)
 
 
 def admit_try(session: Session, verification: Verification, *, now: datetime) -> None:
-    """Refuse to compare a code of a contact for which too many wrong ones were tried.
+    """Refuse to compare a code of a contact for which too many wrong ones were tried, here or everywhere.
 
     Raises:
         TooManyRequests: a cap is reached.
     """
-    for cap in FAILURES:
-        known, ends_at = limits.counted(session, _failures(verification, cap), now=now)
+    for key, cap in _failures(verification):
+        known, ends_at = limits.counted(session, key, now=now)
         if known >= cap.most:
             raise TooManyRequests(retry_at=ends_at)
 
 
 def failed(session: Session, verification: Verification, *, now: datetime) -> None:
     """Count a wrong code."""
-    for cap in FAILURES:
-        limits.count(session, _failures(verification, cap), cap, now=now)
+    for key, cap in _failures(verification):
+        limits.count(session, key, cap, now=now)
 
 
 def sent(session: Session, verification: Verification, *, now: datetime) -> None:
@@ -147,5 +161,10 @@ def _count(session: Session, key: str, caps: tuple[Cap, ...], *, now: datetime) 
             raise TooManyRequests(retry_at=ends_at)
 
 
-def _failures(verification: Verification, cap: Cap) -> str:
-    return f"failures:{verification.contact_digest}:{int(cap.window.total_seconds())}"
+def _failures(verification: Verification) -> Iterator[tuple[str, Cap]]:
+    contact = verification.contact_digest
+    where = fingerprint("failures", contact, verification.network_digest or "")
+    for cap in FAILURES:
+        yield f"failures:{where}:{int(cap.window.total_seconds())}", cap
+    for cap in FAILURES_OF_ALL:
+        yield f"failures:of-all:{contact}:{int(cap.window.total_seconds())}", cap

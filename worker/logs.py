@@ -39,6 +39,7 @@ FIELDS = frozenset(
         "message_id",
         "attempt_id",
         "endpoint_id",
+        "suspension_id",
         "kind",
         "vendor",
         "code",

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from models.booking import Booking
+from models.booking import Booking, Status
+from models.call import Call
 from models.customer import Channel, Customer
 from models.job import Name
 from models.message import NATURES, Kind, Message, State, WhenUnknown
@@ -32,6 +34,7 @@ def tell_customer(
     now: datetime,
     expires_at: datetime,
     part: str = "",
+    language: str | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> bool:
     """Owe the customer one message of this kind for this revision; False if it was owed already.
@@ -43,6 +46,7 @@ def tell_customer(
         now: business time.
         expires_at: from when on it would no longer help.
         part: tells apart what may be said more than once a revision, such as each code sent.
+        language: of the message; the booking's unless told.
         facts: what the words need besides the rows.
     """
     return _owe(
@@ -51,7 +55,7 @@ def tell_customer(
         once_key=f"{kind}:{booking.id}:{booking.revision}:{part}",
         now=now,
         channel=booking.channel,
-        language=booking.language,
+        language=language or booking.language,
         shop_id=booking.shop_id,
         customer_id=booking.customer_id,
         booking_id=booking.id,
@@ -88,6 +92,45 @@ def tell_contact(session: Session, verification: Verification, kind: Kind, *, no
     )
 
 
+def tell_person(
+    session: Session,
+    customer: Customer,
+    kind: Kind,
+    *,
+    language: str,
+    now: datetime,
+    expires_at: datetime,
+    part: str,
+    facts: Mapping[str, Any],
+) -> UUID | None:
+    """Owe a customer one message that is about no booking, and return its id; None if it was owed already.
+
+    Args:
+        session: the transaction that makes the message necessary.
+        customer: to whose contact it goes.
+        kind: what is said.
+        language: of the message.
+        now: business time.
+        expires_at: from when on it would no longer help.
+        part: what makes it one message.
+        facts: ids of what its words are opened from.
+    """
+    return _owed(
+        session,
+        kind,
+        once_key=f"{kind}:{customer.id}:{part}",
+        now=now,
+        channel=customer.channel,
+        language=language,
+        shop_id=customer.shop_id,
+        customer_id=customer.id,
+        booking_id=None,
+        revision=None,
+        expires_at=expires_at,
+        facts=dict(facts),
+    )
+
+
 def tell_shop(
     session: Session,
     shop: Shop,
@@ -97,6 +140,7 @@ def tell_shop(
     expires_at: datetime,
     about: str,
     booking: Booking | None = None,
+    call: Call | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> bool:
     """Owe the shop one notice of this kind about this; False if it was owed already.
@@ -109,6 +153,7 @@ def tell_shop(
         expires_at: from when on it would no longer help.
         about: what makes it one notice: a booking's revision, or a day.
         booking: the booking it concerns, or None for a list.
+        call: the call at once it concerns.
         facts: what the words need besides the rows.
     """
     return _owe(
@@ -121,9 +166,34 @@ def tell_shop(
         shop_id=shop.id,
         customer_id=None,
         booking_id=booking.id if booking else None,
+        call_id=call.id if call else None,
         revision=booking.revision if booking else None,
         expires_at=expires_at,
         facts=dict(facts or {}),
+    )
+
+
+def tell_caller(session: Session, call: Call, kind: Kind, *, now: datetime, expires_at: datetime) -> bool:
+    """Owe whoever asked for a call at once one message of this kind; False if they left no contact, or it was owed.
+
+    The contact is not proven: it was typed by whoever called, and gets one message a call.
+    """
+    if call.customer_id is None or call.channel is None:
+        return False
+    return _owe(
+        session,
+        kind,
+        once_key=f"{kind}:{call.id}",
+        now=now,
+        channel=call.channel,
+        language=call.language,
+        shop_id=call.shop_id,
+        customer_id=call.customer_id,
+        booking_id=None,
+        call_id=call.id,
+        revision=None,
+        expires_at=expires_at,
+        facts={},
     )
 
 
@@ -159,10 +229,31 @@ def say_again(session: Session, message: Message, *, now: datetime) -> bool:
     return again
 
 
-def tell_second_contact(session: Session, message: Message, *, now: datetime) -> bool:
-    """Owe by mail what an SMS says, once for each kind and revision; False if it was owed already."""
-    once_key = f"{message.kind}:{message.booking_id}:{message.revision}:second"
-    return _owe_like(session, message, once_key=once_key, now=now, channel=Channel.MAIL)
+def tell_second_contact(session: Session, message: Message, booking: Booking, *, now: datetime) -> bool:
+    """Owe by mail what an SMS says, once however often that is tried or said again; False if it was owed already."""
+    if message.booking_id is None:
+        # It named this booking, of those that the customer has.
+        once_key, about = f"{message.kind}:{message.id}:second", booking.id
+    else:
+        # Of one kind there may be several a revision: the part of the key that tells them apart stays in it.
+        once_key = message.once_key.removesuffix(_AGAIN).rstrip(":") + ":second"
+        about = message.booking_id
+    return _owe_like(session, message, once_key=once_key, now=now, channel=Channel.MAIL, booking_id=about)
+
+
+def booking_named(session: Session, message: Message) -> Booking | None:
+    """Return the booking that a message is about: its own, or that of its customer which is open and next, if any."""
+    if message.booking_id is not None:
+        return session.get(Booking, message.booking_id)
+    if message.nature.of_any_booking and message.customer_id is not None:
+        return next(iter(session.scalars(open_bookings(message.customer_id))), None)
+    return None
+
+
+def open_bookings(customer_id: UUID) -> Select[Booking]:
+    """Return the query of a customer's bookings that are confirmed and not over, the next first."""
+    is_open = Booking.status.in_((Status.CONFIRMED, Status.IN_CALL))
+    return select(Booking).where(Booking.customer_id == customer_id, is_open).order_by(Booking.starts_at, Booking.id)
 
 
 def void_unsent(session: Session, booking: Booking, *, now: datetime) -> None:
@@ -190,6 +281,7 @@ def _owe_like(
         "shop_id": message.shop_id,
         "customer_id": message.customer_id,
         "booking_id": message.booking_id,
+        "call_id": message.call_id,
         "revision": message.revision,
         "expires_at": message.expires_at,
         "facts": message.facts,
@@ -200,7 +292,13 @@ def _owe_like(
 def _owe(
     session: Session, kind: Kind, *, once_key: str, now: datetime, due_at: datetime | None = None, **columns: Any
 ) -> bool:
-    written = session.scalars(
+    return _owed(session, kind, once_key=once_key, now=now, due_at=due_at, **columns) is not None
+
+
+def _owed(
+    session: Session, kind: Kind, *, once_key: str, now: datetime, due_at: datetime | None = None, **columns: Any
+) -> UUID | None:
+    written: UUID | None = session.scalars(
         insert_new(session, Message)
         .values(
             id=new_id(unix_ms()), kind=kind, once_key=once_key, state=State.QUEUED, tries=0, created_at=now, **columns
@@ -208,7 +306,6 @@ def _owe(
         .on_conflict_do_nothing(index_elements=[Message.once_key])
         .returning(Message.id)
     ).one_or_none()
-    if written is None:
-        return False
-    enqueue(session, Name.DELIVER_MESSAGE, due_at=due_at, queue=NATURES[kind].queue, message_id=written)
-    return True
+    if written is not None:
+        enqueue(session, Name.DELIVER_MESSAGE, due_at=due_at, queue=NATURES[kind].queue, message_id=written)
+    return written

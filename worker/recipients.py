@@ -1,5 +1,7 @@
 """Where a message goes: the shop's mailbox, the customer's proven contact or second one, a party's registered address.
 
+The provider of the video calls has a mailbox in the settings.
+
 Addresses are opened here at the last moment before they are used. Which message goes to whom is not decided here.
 """
 
@@ -9,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from models.booking import Booking
 from models.customer import Customer
-from models.message import Message
+from models.message import Kind, Message
 from models.shop import Shop
 from worker.cases import noticing
 from worker.customers import Contact, address_of
 from worker.seals import Place, seal, unseal
+from worker.settings import settings
 
 
 def address_for(session: Session, message: Message) -> str:
@@ -25,6 +28,8 @@ def address_for(session: Session, message: Message) -> str:
     """
     if message.case_id is not None:
         return noticing.address_sent_to(session, message)
+    if message.kind is Kind.PROVIDER_INQUIRY:
+        return settings().provider_support_email
     if message.customer_id is None:
         return session.get_one(Shop, message.shop_id).notice_email
     booking = session.get_one(Booking, message.booking_id) if message.booking_id else None

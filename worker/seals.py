@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
 
-from models.customer import DataKey
+from models.customer import Customer, DataKey
 from worker.chance import token_bytes
 from worker.clock import clock
 from worker.database import Database, insert_new
@@ -29,8 +29,9 @@ _NONCE_BYTES = 12
 _KEY_BYTES = 32
 _MOST_TRIES = 3
 
-# A Core table, without the ORM: sealing must not flush what the caller has not finished yet.
+# Core tables, without the ORM: sealing must not flush what the caller has not finished yet.
 _KEYS = cast(Table, DataKey.__table__)
+_CUSTOMERS = cast(Table, Customer.__table__)
 
 
 class Unreadable(Exception):  # noqa: N818 - a state of the data; the subclass says which
@@ -72,12 +73,13 @@ class Place:
 
 
 def seal(session: Session, place: Place, text: str) -> bytes:
-    """Return `text` sealed for `place`; the subject gets a key if it has none.
+    """Return `text` sealed for `place`; the subject gets a key if it has none, unless it is a customer who was erased.
 
     The caller's transaction keeps both; with a keys database the key is committed there first, so that no sealed
     value is ever without its key.
 
     Raises:
+        Shredded: the customer was erased; another key would keep of them for ever what came too late.
         WrappingKeyMissing: the subject's key is wrapped by a key that SEAL_KEYS lacks.
 
     Source: NIST SP 800-38D (AES-256-GCM with a random 96-bit nonce; a subject's key seals a handful of values).
@@ -209,6 +211,8 @@ def _reading(session: Session) -> Iterator[Session]:
 def _key_to_seal(session: Session, subject: UUID) -> bytes:
     with _reading(session) as keys:
         key = _key(keys, subject)
+    if key is None:
+        _refuse_erased(session, subject)
     # Somebody else may make the key first, or shred it in between; what counts is what the table says afterwards.
     for _ in range(_MOST_TRIES):
         if key is not None:
@@ -219,6 +223,13 @@ def _key_to_seal(session: Session, subject: UUID) -> bytes:
     if key is None:
         raise Shredded(f"the key of subject {subject} is being deleted")
     return key
+
+
+def _refuse_erased(session: Session, subject: UUID) -> None:
+    erased = select(_CUSTOMERS.c.id).where(_CUSTOMERS.c.id == subject, _CUSTOMERS.c.erased_at.is_not(None))
+    with session.no_autoflush:
+        if session.execute(erased).first() is not None:
+            raise Shredded(f"customer {subject} was erased")
 
 
 def _key(keys: Session, subject: UUID) -> bytes | None:

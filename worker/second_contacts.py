@@ -13,7 +13,7 @@ from models.booking import Booking
 from models.customer import Channel
 from models.message import CODES, Message
 from worker.composing import WITH_A_CALENDAR_FILE, carries_urls
-from worker.messages import tell_second_contact
+from worker.messages import booking_named, tell_second_contact
 from worker.wording import loses_urls
 
 
@@ -28,7 +28,7 @@ def tell_beside(session: Session, message: Message, booking: Booking | None, *, 
         message.kind, channel=message.channel, language=message.language
     )
     if leaves_out or (message.kind in WITH_A_CALENDAR_FILE and _was_told(session, booking)):
-        return tell_second_contact(session, message, now=now)
+        return tell_second_contact(session, message, booking, now=now)
     return False
 
 
@@ -37,10 +37,10 @@ def tell_instead(session: Session, message: Message, *, now: datetime) -> bool:
 
     What went there beside the SMS, or owing it twice, is one message.
     """
-    booking = session.get(Booking, message.booking_id) if message.booking_id else None
+    booking = booking_named(session, message)
     if booking is None or not _may_be_told(message, booking):
         return False
-    tell_second_contact(session, message, now=now)
+    tell_second_contact(session, message, booking, now=now)
     return True
 
 

@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 _DEVELOPMENT_SECRET = "development-only-" * 4
 _WRAPPING_KEY_BYTES = 32
 _LONGEST_KEY_ID = 40
+# RFC 7518, section 3.2: a key for HS256 has the size of the hash at least.
+_SHORTEST_HMAC_KEY = 32
 _OFFICE = ("office_name", "office_postal_code", "office_address", "case_contact_url", "payment_account")
 
 
@@ -75,6 +77,14 @@ class MailAccount(_Account):
     sender: str
     webhook_key: str = ""
     has_activity: bool = False
+
+
+class VideoChoice(StrEnum):
+    """Who may carry the calls; see worker/video."""
+
+    JITSI = "jitsi"
+    JITSI_JWT = "jitsi-jwt"
+    LIVEKIT = "livekit"
 
 
 class Settings(BaseSettings):
@@ -167,7 +177,29 @@ class Settings(BaseSettings):
     sms_countries: Annotated[frozenset[str], NoDecode] = Field(
         frozenset({"JP"}), description="ISO country codes that SMS may be sent to."
     )
+    video_provider: VideoChoice = Field(
+        VideoChoice.JITSI, description="Who carries new calls: `jitsi`, `jitsi-jwt` or `livekit`."
+    )
     video_url: str = Field("https://meet.jit.si", description="The Jitsi server that calls are handed over to.")
+    jitsi_app_id: str = Field("", description="The application id of a Jitsi server that lets nobody in without a JWT.")
+    jitsi_app_secret: SecretStr = Field(
+        SecretStr(""), description="The secret it shares with us; it signs who may enter which room, and until when."
+    )
+    livekit_url: str = Field(
+        "http://127.0.0.1:8025", description="The sandbox, or `https://….livekit.cloud` for real calls."
+    )
+    livekit_meet_url: str = Field(
+        "http://127.0.0.1:8025", description="The LiveKit Meet page that calls are handed over to; or the sandbox."
+    )
+    livekit_api_key: str = Field("sandbox", description="LiveKit's name for our key.")
+    livekit_api_secret: SecretStr = Field(
+        SecretStr("sandbox-livekit-secret-of-32-bytes-or-more"),
+        description="Signs calls and entries, and the provider's webhooks.",
+    )
+    provider_support_email: str = Field(
+        "",
+        description="Where the provider of the video calls takes inquiries about them. Empty: the shop gets these too.",
+    )
     webhook_allow_private: bool = Field(
         default=False,
         description="Lets webhooks go to plain http and to addresses that are not public, such as this machine's.",
@@ -195,7 +227,7 @@ class Settings(BaseSettings):
         defaults = type(self).model_fields
         wrong = [
             name.upper()
-            for name in ("secret_key", "seal_keys", "video_url", *_OFFICE, *self._single_accounts())
+            for name in ("secret_key", "seal_keys", *self._of_the_provider(), *_OFFICE, *self._single_accounts())
             if getattr(self, name) == defaults[name].default
         ]
         if not self.database_url.startswith("postgresql"):
@@ -213,6 +245,11 @@ class Settings(BaseSettings):
             for account in (*self.sms_carriers, *self.mail_carriers)
             if urlsplit(account.api_url).scheme != "https"
         ]
+        wrong += [
+            f"{name.upper()} (https: the sandbox is not for production)"
+            for name in ("livekit_url", "livekit_meet_url")
+            if self.video_provider is VideoChoice.LIVEKIT and urlsplit(getattr(self, name)).scheme != "https"
+        ]
         wrong += [self._set_by(account, "WEBHOOK_KEY") for account in self.mail_carriers if not account.webhook_key]
         if wrong:
             raise ValueError("production refuses development defaults; set: " + ", ".join(sorted(wrong)))
@@ -229,6 +266,34 @@ class Settings(BaseSettings):
         return (() if self.sms_accounts else ("twilio_account_sid", "twilio_auth_token", "twilio_sender")) + (
             () if self.mail_accounts else ("sendgrid_api_key", "sendgrid_sender")
         )
+
+    def _of_the_provider(self) -> tuple[str, ...]:
+        """What the chosen provider of calls cannot be without."""
+        match self.video_provider:
+            case VideoChoice.LIVEKIT:
+                return ("livekit_api_key", "livekit_api_secret")
+            case VideoChoice.JITSI_JWT:
+                return ("video_url", "jitsi_app_id", "jitsi_app_secret")
+            case VideoChoice.JITSI:
+                return ("video_url",)
+
+    @model_validator(mode="after")
+    def _refuse_a_nameless_provider(self) -> Self:
+        if self.video_provider is VideoChoice.JITSI_JWT and not self.has_jitsi_jwt:
+            raise ValueError("VIDEO_PROVIDER=jitsi-jwt wants JITSI_APP_ID and JITSI_APP_SECRET (32 characters or more)")
+        return self
+
+    @property
+    def has_jitsi_jwt(self) -> bool:
+        """Whether there is what tokens for a Jitsi server are made of."""
+        return bool(self.jitsi_app_id) and len(self.jitsi_app_secret.get_secret_value()) >= _SHORTEST_HMAC_KEY
+
+    @property
+    def has_livekit(self) -> bool:
+        """Whether LiveKit's key is one of our own: everybody knows the sandbox's, so in production it is none."""
+        key, secret = (type(self).model_fields[name].default for name in ("livekit_api_key", "livekit_api_secret"))
+        is_the_sandboxs = self.livekit_api_key == key or self.livekit_api_secret == secret
+        return self.environment is not Environment.PRODUCTION or not is_the_sandboxs
 
     @model_validator(mode="after")
     def _refuse_broken_keys(self) -> Self:

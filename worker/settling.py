@@ -10,14 +10,13 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from models.booking import Booking
 from models.job import Name
 from models.message import CODES, Attempt, Kind, Message, State
 from models.shop import Shop
 from worker import guards, second_contacts, suppressions
 from worker.customers import Contact
 from worker.jobs import enqueue
-from worker.messages import say_again, tell_shop
+from worker.messages import booking_named, say_again, tell_shop
 from worker.recipients import address_for, is_to_second_contact
 from worker.seals import Unreadable
 from worker.vendors import Fate, fate_of, silences
@@ -73,13 +72,13 @@ def did_not_arrive(session: Session, message: Message, code: str | None, *, now:
 
 def cannot_be_reached(session: Session, message: Message, *, now: datetime) -> None:
     """A message ended without arriving: free a slot whose code cannot come, tell the shop of a customer it loses."""
-    if message.customer_id is None or message.booking_id is None:
+    booking = booking_named(session, message) if message.customer_id is not None else None
+    if booking is None:
         return
     if message.kind in CODES:
         number = message.facts.get("number", 0)
-        enqueue(session, Name.RELEASE_UNDELIVERABLE, booking_id=message.booking_id, number=number)
+        enqueue(session, Name.RELEASE_UNDELIVERABLE, booking_id=booking.id, number=number)
         return
-    booking = session.get_one(Booking, message.booking_id)
     is_second = is_to_second_contact(message, booking)
     tell_shop(
         session,

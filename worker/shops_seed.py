@@ -11,10 +11,11 @@ from typing import Any
 
 from models.calendar import local_instant
 from models.shop import Shop
+from models.staff import StaffMember
 from models.terms import Party, TermsDocument
 
 ZONE = "Asia/Tokyo"
-PROVIDER = "jitsi"
+PROVIDERS = ("jitsi", "jitsi-jwt", "livekit")
 
 
 def _every_day(*hours: list[str]) -> dict[str, list[list[str]]]:
@@ -88,10 +89,16 @@ _VICKY = {
 
 
 def seed_rows() -> list[Shop | TermsDocument]:
-    """Return new, unsaved rows: two documents and five shops. The hashes are those of the files in `terms/`."""
+    """Return new, unsaved rows: our document, one of each provider, and five shops.
+
+    The hashes are those of the files in `terms/`.
+    """
     return [
         _terms("platform-terms", "2021-09-28", party=Party.PLATFORM),
-        _terms("provider-terms-jitsi", "development-1", party=Party.PROVIDER, provider=PROVIDER),
+        *(
+            _terms(f"provider-terms-{provider}", "development-1", party=Party.PROVIDER, provider=provider)
+            for provider in PROVIDERS
+        ),
         _shop("fred", "FRED", "FRED", _FRED),
         _shop("attachment", "ATTACHMENT", "ATTACHMENT", _ATTACHMENT, max_changes=3),
         _shop("lautreamont", "LAUTREAMONT", "LAUTREAMONT", _LAUTREAMONT),
@@ -116,6 +123,16 @@ def _shop(slug: str, name_ja: str, name: str, calendar: dict[str, Any], **more: 
     )
 
 
+def staff_rows() -> list[StaffMember]:
+    """Return two people for each shop, for development: a shop's own system feeds its real ones."""
+    shops = [row for row in seed_rows() if isinstance(row, Shop)]
+    return [
+        StaffMember(shop_id=shop.id, id=slug, name_ja=name_ja, name_en=name_en)
+        for shop in shops
+        for slug, name_ja, name_en in (("sakura", "さくら", "Sakura"), ("kaede", "かえで", "Kaede"))
+    ]
+
+
 def _terms(slug: str, version: str, *, party: Party, provider: str | None = None) -> TermsDocument:
     text = resources.files("worker").joinpath("terms", f"{slug}-{version}.ja.txt").read_bytes()
     return TermsDocument(
@@ -131,4 +148,4 @@ def _terms(slug: str, version: str, *, party: Party, provider: str | None = None
 
 _ENACTED_AT = local_instant(date(2021, 9, 28), 0, ZONE)
 
-__all__ = ["seed_rows"]
+__all__ = ["seed_rows", "staff_rows"]

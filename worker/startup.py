@@ -6,8 +6,11 @@ from sqlalchemy import select
 
 from models.calendar import zone_named
 from models.shop import Shop
+from models.terms import Party, TermsDocument, governing
+from worker.clock import clock
 from worker.database import database
 from worker.settings import Environment, settings
+from worker.video import video_provider
 from worker.wording.budgets import over_budget
 
 _log = logging.getLogger(__name__)
@@ -15,6 +18,28 @@ _log = logging.getLogger(__name__)
 
 class MessageTooLongError(RuntimeError):
     """With this public host some SMS cost more segments than they may; a shorter host is needed."""
+
+
+class TermsMissingError(RuntimeError):
+    """Customers could agree to nothing: the platform, or whoever carries new calls, has no terms that govern now."""
+
+
+def check_terms() -> None:
+    """Look whether terms of both sides govern now: ours, and those of the provider of new calls (B27).
+
+    Raises:
+        TermsMissingError: in production, if one of them has none; elsewhere a warning is logged.
+    """
+    provider = video_provider().name
+    with database().snapshot() as session:
+        documents = session.scalars(select(TermsDocument)).all()
+    parties = {each.party for each in governing(documents, clock().now(), provider=provider)}
+    missing = [party.value for party in Party if party not in parties]
+    if not missing:
+        return
+    if settings().environment is Environment.PRODUCTION:
+        raise TermsMissingError(f"publish terms that govern before calls go by {provider}; missing: {missing}")
+    _log.warning("customers would agree to no terms of the provider of calls", extra={"provider": provider})
 
 
 def check_message_lengths() -> None:

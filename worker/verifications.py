@@ -51,7 +51,7 @@ def begin(
     Raises:
         TooManyRequests: a cap on codes is reached.
     """
-    asker = guards.Asker.of(contact, network=network, caller=caller)
+    asker = guards.Asker.of(contact, network=network, caller=caller, shop=shop.id)
     guards.admit_send(session, asker, now=received_at)
     verification_id = new_id(unix_ms())
     alone = booking_id is None
@@ -67,6 +67,7 @@ def begin(
         language=language,
         contact_digest=asker.contact,
         prefix_digest=asker.prefix,
+        network_digest=asker.network,
         page_host=page_host,
         channel=contact.channel,
     )

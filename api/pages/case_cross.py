@@ -15,7 +15,7 @@ from api.arrivals import ReceivedAt
 from api.case_requests import CrossRequest
 from api.pages.case import case_page, led_back, refused
 from api.pages.case_asking import REFUSED, Visit, acting, page_path, visiting, why_not
-from api.pages.case_fields import cross_fields, filled_from, judged
+from api.pages.case_fields import CrossForm, cross_fields, filled_from, judged
 from api.pages.case_showing import show_case
 from api.pages.case_telling import told_to_counterparty, transaction_of
 from api.pages.failing import CasePageRoute
@@ -69,40 +69,9 @@ def ask(request: Request, token: str, received_at: ReceivedAt) -> Response:
 
 
 @router.post("/case/{token}/cross-application")
-def apply(
-    request: Request,
-    token: str,
-    received_at: ReceivedAt,
-    *,
-    nickname: Annotated[str, Form()] = "",
-    name: Annotated[str, Form()] = "",
-    transaction_number: Annotated[str, Form()] = "",
-    counterparty_nickname: Annotated[str, Form()] = "",
-    item_number: Annotated[str, Form()] = "",
-    item_name: Annotated[str, Form()] = "",
-    won_on: Annotated[str, Form()] = "",
-    situation: Annotated[str, Form()] = "",
-    reason: Annotated[str, Form()] = "",
-    consent_1: Annotated[str, Form()] = "",
-    consent_2: Annotated[str, Form()] = "",
-    consent_3: Annotated[str, Form()] = "",
-    consent_4: Annotated[str, Form()] = "",
-) -> Response:
+def apply(request: Request, token: str, received_at: ReceivedAt, form: Annotated[CrossForm, Form()]) -> Response:
     """Take the form as a case of its own; its address is proven by the link (D68)."""
-    filled = filled_from(
-        {
-            "nickname": nickname,
-            "name": name,
-            "transaction_number": transaction_number,
-            "counterparty_nickname": counterparty_nickname,
-            "item_number": item_number,
-            "item_name": item_name,
-            "won_on": won_on,
-            "situation": situation,
-            "reason": reason,
-        }
-    )
-    given = dict(zip(guideline.SECTIONS, (consent_1, consent_2, consent_3, consent_4), strict=True))
+    filled, given = filled_from(form.model_dump()), form.consents()
     with database().snapshot() as session:
         visit = visiting(request, session, token, received_at)
         if May.CROSS_APPLICATION not in visit.may:

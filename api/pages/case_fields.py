@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from api.case_requests import CrossRequest, FactsRequest
 from api.pages.reader import Reader
 from models.marketplace import number_form
+from worker.cases.guideline import SECTIONS
 from worker.wording.case_labels import FACTS
 
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -38,6 +39,34 @@ class Field:
     most: int
     hint: str | None = None
     autocomplete: str = "off"
+
+
+class FactsForm(BaseModel):
+    """What a browser posts of the facts of an application, as typed; `judged` says what is wrong with it."""
+
+    name: str = ""
+    counterparty_nickname: str = ""
+    item_number: str = ""
+    item_name: str = ""
+    won_on: str = ""
+    situation: str = ""
+    reason: str = ""
+
+
+class CrossForm(FactsForm):
+    """What a browser posts of an application in turn: all that the first form asked for, and each section's tick."""
+
+    nickname: str = ""
+    transaction_number: str = ""
+    consent_1: str = ""
+    consent_2: str = ""
+    consent_3: str = ""
+    consent_4: str = ""
+
+    def consents(self) -> dict[str, str]:
+        """Return the digest that was agreed to of each section, or ""."""
+        ticks = (self.consent_1, self.consent_2, self.consent_3, self.consent_4)
+        return dict(zip(SECTIONS, ticks, strict=True))
 
 
 def fields_of(body: type[BaseModel], names: Iterable[str], labels: Mapping[str, str]) -> list[Field]:

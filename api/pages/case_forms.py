@@ -15,7 +15,7 @@ from api.arrivals import ReceivedAt
 from api.case_requests import FactsRequest, MisuseRequest, OpinionRequest, StageTwoRequest
 from api.pages.case import case_page, led_back, refused
 from api.pages.case_asking import REFUSED, Visit, acting, visiting, why_not
-from api.pages.case_fields import Field, fact_fields, fields_of, filled_from, judged
+from api.pages.case_fields import FactsForm, Field, fact_fields, fields_of, filled_from, judged
 from api.pages.case_showing import show_case
 from api.pages.case_telling import answer_until, told_to_both
 from api.pages.failing import CasePageRoute
@@ -61,30 +61,9 @@ def ask_facts(request: Request, token: str, received_at: ReceivedAt) -> Response
 
 
 @router.post("/case/{token}/facts")
-def take_facts(
-    request: Request,
-    token: str,
-    received_at: ReceivedAt,
-    *,
-    name: Annotated[str, Form()] = "",
-    counterparty_nickname: Annotated[str, Form()] = "",
-    item_number: Annotated[str, Form()] = "",
-    item_name: Annotated[str, Form()] = "",
-    won_on: Annotated[str, Form()] = "",
-    situation: Annotated[str, Form()] = "",
-    reason: Annotated[str, Form()] = "",
-) -> Response:
+def take_facts(request: Request, token: str, received_at: ReceivedAt, form: Annotated[FactsForm, Form()]) -> Response:
     """Take it (D66); a second tap leads to the page."""
-    given = {
-        "name": name,
-        "counterparty_nickname": counterparty_nickname,
-        "item_number": item_number,
-        "item_name": item_name,
-        "won_on": won_on,
-        "situation": situation,
-        "reason": reason,
-    }
-    return _take(request, token, received_at, FACTS_SHEET, given)
+    return _take(request, token, received_at, FACTS_SHEET, form.model_dump())
 
 
 @router.api_route("/case/{token}/stage-2", methods=["GET", "HEAD"])

@@ -23,8 +23,10 @@ from models.errors import (
     CodeWrong,
     HoldEnded,
     IllegalMove,
+    ProhibitedUse,
     ResendTooOften,
     ResendTooSoon,
+    Suspended,
 )
 from models.shop import Shop
 from models.verification import COOL_DOWN, MOST_RESENDS
@@ -53,10 +55,13 @@ def enter(request: Request, token: str, received_at: ReceivedAt, code: Annotated
     link = admitted(token, LinkRole.CODE_PAGE)
     if not code.strip():
         return _now(request, token, received_at, error="errors.code_missing", status=_NOT_RIGHT)
-    with database().transaction() as session:
-        booking = found(bookings.locked(session, link.booking_id))
-        # Returned, not raised: the attempt that was counted must be committed.
-        refusal = bookings.enter_code(session, booking, code, received_at=received_at)
+    try:
+        with database().transaction() as session:
+            booking = found(bookings.locked(session, link.subject_id))
+            # Returned, not raised: the attempt that was counted must be committed.
+            refusal = bookings.enter_code(session, booking, code, received_at=received_at)
+    except ProhibitedUse:
+        return _now(request, token, received_at, error="errors.prohibited_use", status=_REFUSED)
     if refusal is None:
         reader = Reader.of(request, usual=booking.language)
         return see_other(reader.url(f"/b/{token_of(LinkRole.BOOKING_PAGE, booking.id)}", done="1"))
@@ -76,12 +81,14 @@ def resend(request: Request, token: str, received_at: ReceivedAt) -> Response:
     link = admitted(token, LinkRole.CODE_PAGE)
     try:
         with database().transaction() as session:
-            booking = found(bookings.locked(session, link.booking_id))
+            booking = found(bookings.locked(session, link.subject_id))
             bookings.resend_code(session, booking, received_at=received_at)
     except (ResendTooSoon, ResendTooOften):
         return _now(request, token, received_at, status=429, here=f"/v/{token}")
-    except (HoldEnded, IllegalMove):
+    except (HoldEnded, IllegalMove, Suspended):
         return _now(request, token, received_at, status=_REFUSED, here=f"/v/{token}")
+    except ProhibitedUse:
+        return _now(request, token, received_at, error="errors.prohibited_use", status=_REFUSED, here=f"/v/{token}")
     return see_other(Reader.of(request, usual=booking.language).url(f"/v/{token}", sent="1"))
 
 
@@ -90,7 +97,7 @@ def give_up(request: Request, token: str, received_at: ReceivedAt) -> Response:
     """Give the slot back without a booking; a second time changes nothing."""
     link = admitted(token, LinkRole.CODE_PAGE)
     with database().transaction() as session:
-        booking = found(bookings.locked(session, link.booking_id))
+        booking = found(bookings.locked(session, link.subject_id))
         bookings.give_up(session, booking, now=received_at)
     return see_other(Reader.of(request, usual=booking.language).url(f"/v/{token}"))
 
@@ -114,7 +121,7 @@ def _now(
     """Show where the booking stands."""
     link = admitted(token, LinkRole.CODE_PAGE)
     with database().snapshot() as session:
-        booking = found(session.get(Booking, link.booking_id))
+        booking = found(session.get(Booking, link.subject_id))
         shop = session.get_one(Shop, booking.shop_id)
         reader = Reader.of(request, usual=booking.language)
         common: dict[str, Any] = {

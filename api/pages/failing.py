@@ -74,7 +74,8 @@ class CasePageRoute(PageRoute):
 
 
 def _page(request: Request, status: int, headers: dict[str, str]) -> Response:
-    frame = Frame()
+    # While the database is away, the contacts that this process has shown before are the best there is.
+    frame = Frame.remembered(request.path_params.get("shop_id", ""))
     if status != _UNAVAILABLE:
         try:
             with database().snapshot() as session:
@@ -82,6 +83,22 @@ def _page(request: Request, status: int, headers: dict[str, str]) -> Response:
                 frame = Frame.of(session, shop, now=request.state.received_at)
         except AWAY:
             status, headers = _UNAVAILABLE, {"Retry-After": "5"}
-    said = "shop_closed" if "shop_id" in request.path_params and status == _NOT_FOUND else _SAID.get(status, "general")
+    # Somebody may wait by it to be answered. What a form has sent is theirs to send again.
+    comes_back = status == _UNAVAILABLE and request.method == "GET"
+    said = _SAID.get(status, "general")
+    if comes_back:
+        said = "comes_back"
+    elif status == _NOT_FOUND and "shop_id" in request.path_params:
+        said = "shop_closed"
     reader = Reader.of(request, otherwise=frame.shop.language if frame.shop else "ja")
-    return show(request, "failure", frame, reader=reader, status=status, headers=headers, said=said)
+    return show(
+        request,
+        "failure",
+        frame,
+        reader=reader,
+        status=status,
+        headers=headers,
+        polls=comes_back,
+        said=said,
+        comes_back=comes_back,
+    )

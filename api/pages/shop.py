@@ -1,61 +1,61 @@
 """The shop page: choose a time, leave a contact, get a code (B10 to B14). For shops without a form of their own."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request, Response
-from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from api.arrivals import ReceivedAt
 from api.pages.asking import parsed_instant
 from api.pages.failing import PageRoute
+from api.pages.filling import Filled, Origin, address_of, contact_of, read
 from api.pages.reader import Reader
 from api.pages.showing import Frame, see_other, show
 from api.pages.week import Chooser, choice, is_free, others_free, start_text, week
+from api.problems import problem_of
 from api.resources import BookingRequest
+from models.booking import VisitPurpose
 from models.customer import Channel
-from models.errors import ContactRefused, SlotTaken, SlotUnknown
+from models.errors import (
+    MenuUnknown,
+    ProhibitedUse,
+    Refusal,
+    SlotTaken,
+    SlotUnknown,
+    Suspended,
+    TooManyOpenBookings,
+    TooManyRequests,
+)
+from models.menu import Menu, Offer
 from models.shop import Shop
-from worker import bookings
-from worker.customers import Contact
+from worker import bookings, fairness
 from worker.database import database
 from worker.links import LinkRole, token
+from worker.offers import menus_of, offer_of
 from worker.wording import dates
 
 router = APIRouter(route_class=PageRoute)
-_FIELDS = ("phone", "email", "name", "memo")
-_NOBODY = "::"
+_REFUSED: Mapping[type[Refusal], str] = MappingProxyType(
+    {
+        ProhibitedUse: "errors.prohibited_use",
+        TooManyOpenBookings: "errors.too_many_open_bookings",
+        TooManyRequests: "errors.too_many_requests",
+    }
+)
+"""Refusals of whoever asks, and the words beside the contact that say so (B30, B38, B39)."""
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What the customer came from: items and a page (B5, B6). It travels through the pages as it came."""
-
-    item: Sequence[str] = ()
-    entry_point: str = ""
-    source_url: str = ""
-
-    def query(self) -> dict[str, str | list[str]]:
-        """Return it as part of an address."""
-        return {"item": list(self.item), "entry_point": self.entry_point, "source_url": self.source_url}
-
-
-@dataclass(frozen=True, repr=False)
-class Filled:
-    """The form as the customer left it; it is shown again as it was when something is wrong. It does not print."""
+@dataclass(frozen=True, repr=False, kw_only=True)
+class BookFilled(Filled):
+    """The form for a booking, which sends a code by one of two channels."""
 
     channel: str = "sms"
-    phone: str = ""
-    email: str = ""
     second_email: str = ""
-    name: str = ""
-    memo: str = ""
-    origin: Origin = field(default_factory=Origin)
 
 
 @router.api_route("/s/{shop_id}", methods=["GET", "HEAD"])
@@ -67,22 +67,46 @@ def calendar(
     item: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
     entry_point: str = "",
     source_url: str = "",
+    menu: str = "",
 ) -> Response:
-    """Show a week of free slots, `?from=` a day on."""
-    origin = Origin(item, entry_point, source_url)
+    """Show a week of free slots, `?from=` a day on; where the shop has menus, of one of them."""
     with database().snapshot() as session:
         shop = bookings.shop_open(session, shop_id)
         reader = Reader.of(request, otherwise=shop.language)
+        offer, menus = _offer(session, shop, menu), menus_of(session, shop)
+        origin = Origin(item, entry_point, source_url, offer.menu_id or "")
         chooser = Chooser(
             week_url=lambda query: reader.url(f"/s/{shop.id}", {**origin.query(), **query}) + "#times",
             slot_url=lambda start: reader.url(f"/s/{shop.id}/book", {**origin.query(), "start": start}),
         )
         asked = request.query_params
         shown = week(
-            session, shop, reader, chooser, first=asked.get("from", ""), day=asked.get("day", ""), now=received_at
+            session,
+            shop,
+            reader,
+            chooser,
+            first=asked.get("from", ""),
+            day=asked.get("day", ""),
+            now=received_at,
+            offer=offer,
         )
+        choices = [
+            (each, reader.url(f"/s/{shop.id}", {**origin.query(), "menu": each.id}), each.id == offer.menu_id)
+            for each in menus
+        ]
         frame = Frame.of(session, shop, now=received_at)
-        return show(request, "shop", frame, reader=reader, is_private=False, week=shown)
+        consult = reader.url(f"/s/{shop.id}/call", origin.query()) if shop.takes_calls else None
+        return show(
+            request,
+            "shop",
+            frame,
+            reader=reader,
+            is_private=False,
+            week=shown,
+            menus=choices,
+            consult=consult,
+            deadline=dates.policy(shop.deadline_policy, reader.language),
+        )
 
 
 @router.api_route("/s/{shop_id}/book", methods=["GET", "HEAD"])
@@ -95,16 +119,18 @@ def form(
     item: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
     entry_point: str = "",
     source_url: str = "",
+    menu: str = "",
 ) -> Response:
     """Ask for a contact for one slot; who could have it meanwhile is told others."""
-    filled = Filled(origin=Origin(item, entry_point, source_url))
+    filled = BookFilled(origin=Origin(item, entry_point, source_url, menu))
     with database().snapshot() as session:
         shop = bookings.shop_open(session, shop_id)
         reader = Reader.of(request, otherwise=shop.language)
         starts_at = parsed_instant(start)
         if starts_at is None:
             return see_other(reader.url(f"/s/{shop.id}", filled.origin.query()))
-        errors = {} if is_free(session, shop, starts_at, now=received_at) else {"start": "errors.slot_gone"}
+        free = is_free(session, shop, starts_at, now=received_at, offer=_offer(session, shop, menu))
+        errors = {} if free else {"start": "errors.slot_gone"}
         return _form(request, session, shop, reader, filled, starts_at=starts_at, errors=errors, now=received_at)
 
 
@@ -124,12 +150,22 @@ def hold(
     item: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
     entry_point: Annotated[str, Form()] = "",
     source_url: Annotated[str, Form()] = "",
+    menu: Annotated[str, Form()] = "",
+    purpose: Annotated[str, Form()] = "",
 ) -> Response:
     """Hold the slot and owe a code; sent twice, it leads to the same booking."""
     chosen = channel or ("mail" if email and not phone else "sms")
-    # A browser ends the lines of a text area with CR LF.
-    origin = Origin(item, entry_point, source_url)
-    filled = Filled(chosen, phone, email, second_email, name, memo.replace("\r\n", "\n"), origin)
+    filled = BookFilled(
+        channel=chosen,
+        phone=phone,
+        email=email,
+        second_email=second_email,
+        name=name,
+        # A browser ends the lines of a text area with CR LF.
+        memo=memo.replace("\r\n", "\n"),
+        purpose=purpose,
+        origin=Origin(item, entry_point, source_url, menu),
+    )
     with database().snapshot() as session:
         shop = bookings.shop_open(session, shop_id)
         reader = Reader.of(request, otherwise=shop.language)
@@ -143,8 +179,16 @@ def hold(
             with database().transaction() as session:
                 booking = bookings.hold(session, wish, received_at=received_at)
                 return see_other(reader.url(f"/v/{token(LinkRole.CODE_PAGE, booking.id)}"))
-        except (SlotTaken, SlotUnknown):
+        except (SlotTaken, SlotUnknown, MenuUnknown):
             errors, status = {"start": "errors.slot_gone"}, 409
+        except Suspended:
+            errors, status = {"start": "errors.suspended"}, 409
+        except tuple(_REFUSED) as refusal:
+            where = "email" if chosen == "mail" else "phone"
+            errors, status = {where: _REFUSED[type(refusal)]}, problem_of(refusal).status
+            with database().transaction() as session:
+                network = wish.customer_ip
+                fairness.note_refusal(session, shop.id, refusal, network=network, now=received_at)
     with database().snapshot() as session:
         return _form(
             request, session, shop, reader, filled, starts_at=starts_at, errors=errors, now=received_at, status=status
@@ -152,37 +196,19 @@ def hold(
 
 
 def _wish(
-    request: Request, shop: Shop, starts_at: datetime, filled: Filled, language: str
+    request: Request, shop: Shop, starts_at: datetime, filled: BookFilled, language: str
 ) -> tuple[bookings.Wish | None, dict[str, str]]:
     """Return what the customer asks for, or which fields are wrong and the words that say why."""
     errors: dict[str, str] = {}
     by_mail = filled.channel == "mail"
     where, typed = ("email", filled.email) if by_mail else ("phone", filled.phone)
-    contact = _contact(Channel.MAIL if by_mail else Channel.SMS, typed, errors, where)
-    second = None if by_mail else _contact(Channel.MAIL, filled.second_email, errors, "second_email")
+    contact = contact_of(Channel.MAIL if by_mail else Channel.SMS, typed, errors, where)
+    second = None if by_mail else contact_of(Channel.MAIL, filled.second_email, errors, "second_email")
     if contact is None and not errors.get(where):
         errors = {where: f"errors.{where}_missing"} | errors
-    address = _address(request)
-    body: dict[str, Any] = {
-        "shop": shop.id,
-        "starts_at": starts_at,
-        "contact": {where: contact.address if contact else ""},
-        "customer_ip": address or _NOBODY,
-        "name": filled.name.strip() or None,
-        "memo": filled.memo.strip() or None,
-        "item_codes": list(filled.origin.item),
-        "entry_point": filled.origin.entry_point or None,
-        "source_url": filled.origin.source_url or None,
-    }
-    try:
-        asked = BookingRequest.model_validate(body)
-    except ValidationError as error:
-        wrong = {str(fault["loc"][0]) for fault in error.errors(include_input=False, include_url=False)}
-        errors |= {each: f"errors.{each}_invalid" for each in ("name", "memo") if each in wrong}
-        if not errors:
-            # What the customer came from helps staff; that it cannot be read is no reason to refuse a booking (B21).
-            asked = BookingRequest.model_validate({**body, "item_codes": [], "entry_point": None, "source_url": None})
-    if errors or contact is None:
+    given = {where: contact.address if contact else ""}
+    asked = read(BookingRequest, request, shop, filled, errors, starts_at=starts_at, contact=given)
+    if errors or contact is None or asked is None:
         return None, errors
     return (
         bookings.Wish(
@@ -196,21 +222,12 @@ def _wish(
             source_url=asked.source_url,
             entry_point=asked.entry_point,
             item_codes=asked.item_codes,
-            customer_ip=address,
+            customer_ip=address_of(request),
+            menu_id=filled.origin.menu or None,
+            purpose=asked.purpose,
         ),
         {},
     )
-
-
-def _contact(channel: Channel, typed: str, errors: dict[str, str], field_: str) -> Contact | None:
-    """Return what was typed into a field; None if it is empty or wrong, which `errors` then says."""
-    if not typed.strip():
-        return None
-    try:
-        return Contact.parse(channel, typed)
-    except ContactRefused as refusal:
-        errors[field_] = f"errors.{refusal.code}"
-        return None
 
 
 def _form(
@@ -218,14 +235,16 @@ def _form(
     session: Session,
     shop: Shop,
     reader: Reader,
-    filled: Filled,
+    filled: BookFilled,
     *,
     starts_at: datetime,
     errors: dict[str, str],
     now: datetime,
     status: int = 200,
 ) -> Response:
-    others = others_free(session, shop, starts_at, now=now) if "start" in errors else []
+    offer = _offer(session, shop, filled.origin.menu)
+    others = others_free(session, shop, starts_at, now=now, offer=offer) if "start" in errors else []
+    menu = session.get(Menu, (shop.id, offer.menu_id)) if offer.menu_id else None
     return show(
         request,
         "book",
@@ -236,14 +255,16 @@ def _form(
         start=start_text(starts_at),
         when=dates.long(starts_at, ZoneInfo(shop.zone), reader.language),
         filled=filled,
-        errors=errors,
+        errors={field: reader.says(key) for field, key in errors.items()},
+        purposes=list(VisitPurpose),
+        menu=menu,
         others=[choice(slot, shop, reader) for slot in others],
     )
 
 
-def _address(request: Request) -> str | None:
-    """Return the customer's own address, if the connection has one."""
+def _offer(session: Session, shop: Shop, menu: str) -> Offer:
+    """Return what is offered under a menu; where it is gone, what the shop offers first."""
     try:
-        return str(ip_address(request.client.host)) if request.client else None
-    except ValueError:
-        return None
+        return offer_of(session, shop, menu or None)
+    except MenuUnknown:
+        return offer_of(session, shop)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.pages.reader import Reader
 from models.calendar import Slot, local_date
+from models.menu import Offer
 from models.shop import Shop
 from worker import slots
 from worker.wording import dates
@@ -82,6 +83,7 @@ def week(
     day: str,
     now: datetime,
     without: datetime | None = None,
+    offer: Offer | None = None,
 ) -> Week:
     """Return the seven days from `first` on with the times of `day`.
 
@@ -94,20 +96,21 @@ def week(
         day: ISO date of the day whose times are shown; else the first with a free slot.
         now: what is free at this instant.
         without: the start of a slot to leave out.
+        offer: what is asked for; None: what the shop offers where no menu is named.
     """
     zone = ZoneInfo(shop.zone)
     today = local_date(now, shop.zone)
     last = today + timedelta(days=shop.calendar.accept_from_days)
     begins = min(max(_date(first) or today, today), last)
     free: dict[date, list[Slot]] = {begins + timedelta(days=n): [] for n in range(_DAYS)}
-    for slot in slots.free_slots(session, shop, begins, begins + timedelta(days=_DAYS), now=now):
+    for slot in slots.free_slots(session, shop, begins, begins + timedelta(days=_DAYS), now=now, offer=offer):
         if slot.starts_at != without:
             free.setdefault(local_date(slot.starts_at, shop.zone), []).append(slot)
     chosen = _date(day)
     if chosen not in free:
         chosen = next((each for each, its in free.items() if its), begins)
     nothing = not any(free.values())
-    upcoming = slots.next_free(session, shop, now, now=now) if nothing else []
+    upcoming = slots.next_free(session, shop, now, now=now, offer=offer) if nothing else []
     after = [slot for slot in upcoming if slot.starts_at != without]
     following = begins + timedelta(days=_DAYS)
     return Week(
@@ -137,16 +140,20 @@ def choice(slot: Slot, shop: Shop, reader: Reader, chooser: Chooser | None = Non
     )
 
 
-def is_free(session: Session, shop: Shop, starts_at: datetime, *, now: datetime) -> bool:
+def is_free(session: Session, shop: Shop, starts_at: datetime, *, now: datetime, offer: Offer | None = None) -> bool:
     """Return whether the slot that starts then could be had now."""
     day = local_date(starts_at, shop.zone)
-    free = slots.free_slots(session, shop, day, day + timedelta(days=1), now=now)
+    free = slots.free_slots(session, shop, day, day + timedelta(days=1), now=now, offer=offer)
     return any(slot.starts_at == starts_at for slot in free)
 
 
-def others_free(session: Session, shop: Shop, wanted: datetime, *, now: datetime) -> list[Slot]:
+def others_free(
+    session: Session, shop: Shop, wanted: datetime, *, now: datetime, offer: Offer | None = None
+) -> list[Slot]:
     """Return a few free slots from the wanted start on, or from now on when there are none."""
-    return slots.next_free(session, shop, wanted, now=now) or slots.next_free(session, shop, now, now=now)
+    return slots.next_free(session, shop, wanted, now=now, offer=offer) or slots.next_free(
+        session, shop, now, now=now, offer=offer
+    )
 
 
 def start_text(starts_at: datetime) -> str:

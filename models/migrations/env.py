@@ -4,24 +4,34 @@ from alembic import context
 
 import models.access
 import models.audit
+import models.block
 import models.booking
+import models.call
+import models.call_fact
 import models.carrier
 import models.clock
 import models.customer
 import models.decision
 import models.disclosure
 import models.fee
+import models.inquiry
+import models.item
 import models.job
 import models.limit
 import models.marketplace
+import models.menu
 import models.message
 import models.notice
 import models.paper
 import models.release
 import models.shop
+import models.shop_version
+import models.staff
 import models.suppression
+import models.suspension
 import models.terms
 import models.verification
+import models.video_room
 import models.webhook
 import models.work  # noqa: F401 - every table must be known
 from models.base import Base, Instant, Json

@@ -3,18 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from api.app import create_app
 from models.access import Scope
 from models.roles import Role
 from tests.conftest import StoppedTime
+from tests.one_app import one_app
 from tests.worker.desk import Desk
 from worker.chance import new_id
 from worker.clock import unix_ms
@@ -38,12 +36,6 @@ def wish(**changes: Any) -> dict[str, Any]:
     return plain | changes
 
 
-@cache
-def _app() -> FastAPI:
-    # It keeps nothing of its own, so one is enough for all tests; settings and database are asked for anew each time.
-    return create_app()
-
-
 @dataclass(frozen=True)
 class Caller(Desk):
     """A system with a key, in front of a desk. Its app has no lifespan: what it owes stays in the database."""
@@ -56,7 +48,7 @@ class Caller(Desk):
         """Return a caller that may do everything."""
         with database.transaction() as session:
             token = development_key(session)
-        http = TestClient(_app(), headers={"Authorization": f"Bearer {token}"}, raise_server_exceptions=False)
+        http = TestClient(one_app(), headers={"Authorization": f"Bearer {token}"}, raise_server_exceptions=False)
         return cls(database, time, http)
 
     def key(self, name: str, *scopes: Scope, shops: Sequence[str] | None = None) -> dict[str, str]:
@@ -65,9 +57,9 @@ class Caller(Desk):
             token = make_key(session, name, label="", scopes=scopes or list(Scope), shops=shops)
         return {"Authorization": f"Bearer {token}"}
 
-    def person(self, name: str, *roles: Role, key: str | None = None) -> dict[str, str]:
+    def person(self, name: str, *roles: Role, key: str | None = None, member: str | None = None) -> dict[str, str]:
         """Make a person's key and return the header that bears it."""
-        person, scopes = Person(name, roles), [Scope.CASES_WORK]
+        person, scopes = Person(name, roles, member), [Scope.CASES_WORK]
         with self.database.transaction() as session:
             token = make_key(session, key or f"key-of-{name}", label="", scopes=scopes, shops=None, person=person)
         return {"Authorization": f"Bearer {token}"}

@@ -17,13 +17,13 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import select
 
-from api.app import create_app
 from models.base import Base
 from models.decision import RefusalReason, Verdict
 from models.disclosure import Party, State
 from models.paper import Flaw, ItemKind
 from tests.api.case_people import Backroom
 from tests.conftest import StoppedTime, forget_process_state
+from tests.one_app import one_app
 from tests.tasks.case_office import INTAKE, Office
 from tests.tasks.conftest import Workshop
 from tests.worker import marketplace
@@ -49,7 +49,7 @@ class Guests:
         """Return them, before an office where nothing has happened yet."""
         import_module("tasks.disclosure")
         backroom = Backroom(database, time)
-        http = TestClient(create_app(), client=("192.0.2.9", 50000), follow_redirects=False)
+        http = TestClient(one_app(), client=("192.0.2.9", 50000), follow_redirects=False)
         return cls(Office(cast(Workshop, backroom)), backroom, http)
 
     def page(self, case_id: UUID, party: Party = APPLICANT) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from api.app import create_app
+from tests.one_app import one_app
 from worker.commands.keys import development_key
 from worker.database import Database
 
@@ -14,4 +14,4 @@ def client(seeded: Database) -> TestClient:
     with seeded.transaction() as session:
         token = development_key(session)
     # Not entered: the app's lifespan would start a relay, and with it a connection to whatever broker there is.
-    return TestClient(create_app(), headers={"Authorization": f"Bearer {token}"})
+    return TestClient(one_app(), headers={"Authorization": f"Bearer {token}"})

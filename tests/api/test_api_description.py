@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from api.app import create_app
+from tests.one_app import one_app
 
-DESCRIPTION: dict[str, Any] = create_app().openapi()
+DESCRIPTION: dict[str, Any] = one_app().openapi()
 OPERATIONS = [
     pytest.param(operation, id=f"{method.upper()} {path}")
     for path, item in DESCRIPTION["paths"].items()

@@ -5,11 +5,13 @@ from uuid import UUID
 
 import pytest
 
-from api.app import create_app
 from models.access import Scope
 from models.roles import ROLES, Operation, Role
 from tests.api.calling import Caller
+from tests.api.case_people import People
 from tests.conftest import StoppedTime
+from tests.one_app import one_app
+from tests.tasks.case_office import COUNTERPARTY
 from tests.worker.desk import sqlite_only
 from worker.database import Database
 
@@ -74,7 +76,7 @@ def caller(database: Database, time: StoppedTime) -> Caller:
 
 @pytest.fixture
 def description(environment: pytest.MonkeyPatch) -> dict[str, Any]:
-    made: dict[str, Any] = create_app().openapi()
+    made: dict[str, Any] = one_app().openapi()
     return made
 
 
@@ -115,6 +117,44 @@ def test_a_systems_key_does_no_persons_work(
     answer = caller.http.request(method, path, json=body)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "person_missing")
+
+
+# A case of one's own (S6)
+
+
+@pytest.fixture
+def own_case(database: Database, time: StoppedTime) -> tuple[People, str]:
+    """A case, and somebody of every role who once told, with another key, to be one of its parties."""
+    people = People.of(database, time)
+    case_id = people.office.screened()
+    people.keys["party"] = people.caller.person("party", *Role)
+    people.caller.person("party", Role.ADMIN, key="of-the-same-person", member=COUNTERPARTY)
+    return people, str(case_id)
+
+
+@sqlite_only
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [(method, path, body) for _, method, path, body in REQUESTS if path.startswith(f"{CASE}/") or path == CASE],
+    ids=[f"{method} {path[13:].replace(NOTHING, '-')}" for _, method, path, _ in REQUESTS if path.startswith(CASE)],
+)
+def test_nobody_handles_or_reads_a_case_of_their_own(
+    own_case: tuple[People, str], method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    people, case_id = own_case
+
+    answer = people.caller.http.request(
+        method, path.replace(NOTHING, case_id, 1), json=body, headers=people.keys["party"]
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "own_case")
+
+
+def test_a_case_of_others_is_handled_by_whoever_has_an_account_too(own_case: tuple[People, str]) -> None:
+    people, case_id = own_case
+    people.keys["member"] = people.caller.person("member", *Role, member="m-somebody-else")
+
+    assert people.shown(UUID(case_id), who="member")["id"] == case_id
 
 
 @sqlite_only

@@ -12,12 +12,12 @@ from httpx2 import Response
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import OperationalError
 
-from api.app import create_app
 from models.base import Base
 from models.booking import Booking, Cause, Side, Status
 from models.customer import DataKey
 from models.job import Job
 from models.shop import Shop
+from tests.one_app import one_app
 from worker import bookings, codes, links
 from worker.database import Database
 from worker.links import LinkRole, token
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.fixture
 def browser(seeded: Database, time: Any) -> TestClient:
     """Somebody's browser, which follows no redirect by itself."""
-    return TestClient(create_app(), client=("192.0.2.7", 50000), follow_redirects=False)
+    return TestClient(one_app(), client=("192.0.2.7", 50000), follow_redirects=False)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def booking_id(address: str) -> UUID:
     """Return whose page this is."""
     link = links.read(re.split(r"[/?]", address)[2])
     assert link
-    return link.booking_id
+    return link.subject_id
 
 
 def booking_at(database: Database, id_: UUID) -> Booking:
@@ -110,6 +110,26 @@ def test_the_shop_page_offers_free_times_in_the_named_zone_of_the_shop(browser: 
     assert page.status_code == 200
     assert "日本時間" in page.text
     assert "/s/vicky/book?start=2030-06-05T05%3A00%3A00Z" in page.text
+
+
+@pytest.mark.parametrize(
+    ("policy", "language", "said"),
+    [
+        pytest.param({"days_before": 1, "at": "24:00"}, "ja", "予約日前日までお手続き", id="the phrase of B20"),
+        pytest.param({"days_before": 1, "at": "24:00"}, "en", "until the end of the day before.", id="the same"),
+        pytest.param({"hours_before": 72}, "ja", "ご予約の開始72時間前までお手続き", id="in hours"),
+        pytest.param({"hours_before": 72}, "en", "until 72 hours before it starts.", id="in hours, English"),
+    ],
+)
+def test_the_shop_page_promises_the_shops_own_deadline(
+    browser: TestClient, seeded: Database, policy: dict[str, Any], language: str, said: str
+) -> None:
+    with seeded.transaction() as session:
+        session.get_one(Shop, "vicky").deadline_rules = policy
+
+    page = browser.get("/s/vicky", params={"lang": language})
+
+    assert said in page.text
 
 
 def test_a_week_on_is_a_link_away_and_the_past_is_not(browser: TestClient) -> None:
@@ -700,6 +720,23 @@ def test_an_ended_booking_says_how_it_ended(
     assert 'class="button primary" href="/s/vicky"' in page
 
 
+def test_a_customer_who_came_is_not_told_that_they_did_not(
+    browser: TestClient, seeded: Database, time: Any, booked: UUID
+) -> None:
+    with seeded.transaction() as session:
+        booking = session.get_one(Booking, booked)
+        booking.enter(Side.CUSTOMER, now=booking.starts_at)
+        booking.see(Side.CUSTOMER, left_at=booking.starts_at + timedelta(seconds=30))
+        booking.enter(Side.STAFF, now=booking.starts_at + timedelta(minutes=1))
+        booking.end(now=booking.entry_closes_at, revision=1)
+    time.move_to(booking.entry_closes_at)
+
+    page = browser.get(page_of(booked)).text
+
+    assert "入室の時間が合わず" in page
+    assert "お客様の入室を確認できません" not in page
+
+
 def test_a_booking_whose_time_has_passed_says_so_before_anybody_has_ended_it(
     browser: TestClient, seeded: Database, time: Any, booked: UUID
 ) -> None:
@@ -769,6 +806,7 @@ def test_after_its_window_the_call_page_says_so_and_offers_another(
 
 
 def test_the_call_link_of_an_earlier_time_leads_to_the_new_one(browser: TestClient, booked: UUID) -> None:
+    """Fault 15: an old link was a 404, or said "cancelled", and led nowhere."""
     browser.post(f"{page_of(booked)}/change", data={"start": THURSDAY, "revision": "1"})
 
     page = browser.get(call_of(booked, revision=1))
@@ -792,6 +830,7 @@ def test_the_call_link_of_an_earlier_time_enters_nothing_by_itself(
 def test_the_call_link_of_a_cancelled_booking_is_gone_and_offers_another(
     browser: TestClient, seeded: Database, booked: UUID, cause: Cause
 ) -> None:
+    """Fault 15: an old link was a 404, or said "cancelled", and led nowhere."""
     with seeded.transaction() as session:
         booking = session.get_one(Booking, booked)
         bookings.withdraw(session, booking, cause, now=booking.created_at, actor="key:test", reason="test")
@@ -836,6 +875,7 @@ PAGES: dict[str, Pages] = {
 def test_link_scanners_that_get_everything_change_nothing(
     browser: TestClient, seeded: Database, time: Any, booked: UUID
 ) -> None:
+    """Fault 14: link scanners cancelled by GET."""
     waiting = hold(browser, start=THURSDAY).headers["location"]
     time.move_to(datetime(2030, 6, 3, 1, 1, 30, tzinfo=UTC))
     before = everything(seeded)
@@ -923,6 +963,10 @@ def test_pages_have_one_heading_and_no_inline_script_or_style(
     assert not re.search(r"<script(?! src=)|<style|style=|\son\w+=", text)
 
 
+def one_letter_off(genuine: str) -> str:
+    return genuine[:-1] + ("B" if genuine.endswith("A") else "A")
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
     "address",
@@ -932,8 +976,8 @@ def test_pages_have_one_heading_and_no_inline_script_or_style(
         lambda id_: f"/c/{token(LinkRole.BOOKING_PAGE, id_)}",
         lambda id_: f"/v/{token(LinkRole.BOOKING_PAGE, id_)}",
         lambda _: f"/b/{token(LinkRole.BOOKING_PAGE, UUID(int=1))}/cancel",  # genuine, of no booking
-        lambda id_: f"/v/{token(LinkRole.CODE_PAGE, id_)[:-1]}A",  # one letter off, or cut
-        lambda id_: f"/v/{token(LinkRole.CODE_PAGE, id_)[:-1]}",
+        lambda id_: f"/v/{one_letter_off(token(LinkRole.CODE_PAGE, id_))}",
+        lambda id_: f"/v/{token(LinkRole.CODE_PAGE, id_)[:-1]}",  # cut
     ],
 )
 def test_a_link_that_opens_nothing_is_a_page_with_contacts(

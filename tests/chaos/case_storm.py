@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.chaos import case_verdict, verdict
 from tests.chaos.adversary import Vandal, Weather
 from tests.chaos.cases import PLANS, Cases
-from tests.chaos.scene import Scene, scene
+from tests.chaos.scene import Scene, be_patient, scene
 from tests.chaos.storm import settle
 from worker import database as database_module
 from worker import settings as settings_module
@@ -163,6 +163,7 @@ def _be_one_of(place: Scene) -> None:
     os.environ.update(place.stack.environment)
     settings_module.settings.cache_clear()
     database_module.database.cache_clear()
+    be_patient(database_module.database())
 
 
 def _drain(place: Scene, cases: Cases) -> list[str]:

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from sqlalchemy import event
 
 from worker import schema
 from worker.clock import Clock
@@ -83,6 +85,7 @@ def scene(folder: Path) -> Iterator[Scene]:
         stack.start()
         stack.wait_until_ready(timeout_seconds=120)
         database = Database(url)
+        be_patient(database)
         ending.callback(database.dispose)
         yield Scene(
             stack=stack,
@@ -96,6 +99,17 @@ def scene(folder: Path) -> Iterator[Scene]:
             ledger=Path(environment["SANDBOX_LEDGER"]),
             logs=folder / "log",
         )
+
+
+def be_patient(database: Database) -> None:
+    """Wait longer for a lock than a customer would, who is told to come back: the machine may be busy."""
+
+    def wait(connection: psycopg.Connection, _record: object) -> None:
+        connection.execute("SET lock_timeout = '60s'")
+        connection.execute("SET statement_timeout = '90s'")
+        connection.commit()
+
+    event.listen(database.engine, "connect", wait)
 
 
 def _commands(folder: Path) -> dict[str, str]:

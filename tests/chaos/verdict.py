@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from models.booking import GRACE, Booking, Status
+from models.booking import HOLD_GRACE, Booking, Status
 from models.job import Job
 from models.message import Attempt, Kind, Message, State, WhenUnknown
 from models.verification import Purpose, Verification
@@ -259,7 +259,7 @@ def _jobs(found: Found) -> Iterator[str]:
 
 def _holds(found: Found) -> Iterator[str]:
     for booking in found.bookings.values():
-        if booking.status is Status.HELD and booking.hold_expires_at + GRACE < found.now:
+        if booking.status is Status.HELD and booking.hold_expires_at + HOLD_GRACE < found.now:
             yield f"booking {booking.id} is held past its hold"
 
 

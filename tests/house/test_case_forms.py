@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from api.app import create_app
 from api.case_views import CaseShown, PartyView
+from tests.one_app import one_app
 
 
 def operations() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the operations for systems and parties, with the bodies that they take."""
-    description = create_app().openapi()
+    description = one_app().openapi()
     for path, item in description["paths"].items():
         if path.startswith("/v1/disclosure-"):
             for method, operation in item.items():

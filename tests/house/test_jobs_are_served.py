@@ -141,11 +141,12 @@ def test_every_queue_is_consumed_by_one_process(commands: dict[str, str]) -> Non
     assert consumed(commands) == dict.fromkeys(Queue, 1)
 
 
-def test_codes_share_their_worker_with_nothing() -> None:
+@pytest.mark.parametrize("queue", [Queue.CODES, Queue.CALLS])
+def test_what_somebody_waits_for_at_a_screen_shares_its_worker_with_nothing(queue: Queue) -> None:
     for commands in (read_procfile(ROOT / "Procfile"), compose_commands()):
         groups = [listed for command in commands.values() for listed in WORKERS_QUEUES.findall(command)]
 
-        assert str(Queue.CODES) in groups
+        assert str(queue) in groups
 
 
 def test_beat_knocks_only_for_tasks_that_exist_and_its_knocks_do_not_pile_up(celeryconfig: Any) -> None:

@@ -18,9 +18,11 @@ CASES = sorted((ROOT / "worker" / "cases").glob("*.py"))
 SENDERS = [
     *(ROOT / "tasks").glob("*.py"),
     ROOT / "worker" / "settling.py",
+    ROOT / "worker" / "inquiries.py",
+    ROOT / "worker" / "people" / "looking.py",
     *(path for path in CASES if path.name != "noticing.py"),
 ]
-"""Who owes messages: the tasks, what tells a shop that its customer cannot be reached, and a case's transactions."""
+"""Who owes messages: the tasks, what tells a shop that its customer cannot be reached, inquiries, operators, cases."""
 
 
 def kinds_named_in(text: str) -> Iterator[str]:

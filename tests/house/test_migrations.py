@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,11 +12,13 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Integer, MetaData, Table, inspect, text
+from sqlalchemy import Column, Integer, MetaData, Table, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from models.base import Base
+from models.base import Base, Instant
+from models.booking import Booking, Ended
+from models.job import Queue, QueueMark
 from worker import schema
 from worker.database import Database
 from worker.embedded import PostgresServer
@@ -74,6 +76,11 @@ def test_every_table_of_the_models_is_made_from_nothing(empty: Database) -> None
         assert schema.is_current(session.connection())
 
 
+def test_every_queue_has_a_mark_or_what_is_lost_in_it_would_never_be_missed(migrated: Database) -> None:
+    with migrated.snapshot() as session:
+        assert set(session.scalars(select(QueueMark.queue))) == set(Queue)
+
+
 def test_migrating_twice_changes_nothing(migrated: Database) -> None:
     schema.upgrade(url_of(migrated))
 
@@ -107,6 +114,29 @@ def test_a_database_in_use_is_brought_up_with_all_that_is_in_it(empty: Database,
         assert schema.differences(session.connection()) == []
 
 
+def test_a_call_that_was_held_before_it_was_written_down_when_it_began_has_begun(empty: Database) -> None:
+    schema.upgrade(url_of(empty), "0005")
+    fill(empty)
+    came, later, over = (datetime(2030, 6, 4, 3, minute, tzinfo=UTC) for minute in (0, 2, 35))
+    with empty.writing_engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE bookings SET status = 'completed', customer_entered_at = :later, staff_entered_at = :came,"
+                " ended_at = :over"
+            ).bindparams(
+                sa.bindparam("later", later, type_=Instant()),
+                sa.bindparam("came", came, type_=Instant()),
+                sa.bindparam("over", over, type_=Instant()),
+            )
+        )
+
+    schema.upgrade(url_of(empty))
+
+    wanted = select(Booking.call_began_at, Booking.ended_because)
+    with empty.snapshot() as session:
+        assert session.execute(wanted).all() == [(later, Ended.TIME_OVER)]
+
+
 def fill(database: Database) -> dict[str, int]:
     """Put a row into every table that takes a made-up one; return how many rows each of those has then."""
     whole = MetaData()
@@ -133,6 +163,7 @@ def made_up(column: Column[Any], made: Mapping[str, Mapping[str, object]]) -> ob
         order = list(column.table.columns).index(column)
         return datetime(2030, 6, 3, 1, order, tzinfo=UTC)
     plain: list[tuple[Any, object]] = [
+        (sa.Date, date(2030, 6, 3)),
         (sa.Boolean, True),
         (sa.Integer, 1),
         (sa.Float, 1.0),

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from api.app import create_app
 from models.job import Name
 from models.paper import Standing
 from models.roles import Operation
 from models.work import Work
+from tests.one_app import one_app
 
 ROOT = Path(__file__).parents[2]
 GIVEN_BACK = re.compile(r"return(?!s\b)|give_?n?_?back|hand_?back|restor|refund", re.IGNORECASE)
@@ -32,7 +32,7 @@ OF_PAPERS = [
 
 
 def operations() -> Iterator[str]:
-    for path, item in create_app().openapi()["paths"].items():
+    for path, item in one_app().openapi()["paths"].items():
         if "disclosure" in path or "case" in path:
             for operation in item.values():
                 yield f"{path} {operation['summary']}"

@@ -194,9 +194,9 @@ def test_nothing_but_the_settings_reads_the_environment_on_a_request_or_in_a_job
         if re.search(r"\bos\.(environ|getenv)\b", path.read_text())
     }
 
-    # They start processes, or servers for development and tests, or are an operator's command with the operator's key.
+    # They start processes, or servers for development and tests, or ask the API with an operator's own key.
     starting = {"worker/commands/__init__.py", "worker/commands/up.py", "worker/embedded.py"}
-    assert reading <= starting | {"worker/commands/messages.py", "worker/commands/cases.py"}
+    assert reading <= starting | {"worker/commands/client.py"}
 
 
 # The readers are shown what they must catch.

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
-from api.app import create_app
+from tests.one_app import one_app
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 ARGUMENTS = [
@@ -27,9 +27,13 @@ ARGUMENTS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-PHONE_SCREEN = {"width": 390, "height": 844}
-SMALL_SCREEN = {"width": 320, "height": 640}
+PHONE_SCREEN: ViewportSize = {"width": 390, "height": 844}
+DESKTOP_SCREEN: ViewportSize = {"width": 1280, "height": 900}
+SMALL_SCREEN: ViewportSize = {"width": 320, "height": 640}
 MOST_TABS = 80
+
+# A machine that is busy shows late what it shows.
+expect.set_options(timeout=30_000)
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what no database has a part in."""
 
@@ -42,7 +46,7 @@ in_a_browser = pytest.mark.skipif(
 def served(port: int) -> Iterator[None]:
     """Serve the app on a port. Without its lifespan it starts no relay: what it owes stays in the database."""
     server = uvicorn.Server(
-        uvicorn.Config(create_app(), host="127.0.0.1", port=port, lifespan="off", log_config=None, access_log=False)
+        uvicorn.Config(one_app(), host="127.0.0.1", port=port, lifespan="off", log_config=None, access_log=False)
     )
     thread = Thread(target=server.run)
     thread.start()
@@ -84,6 +88,14 @@ def open_context(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
 def page(open_context: Callable[..., BrowserContext]) -> Page:
     """A page on a phone whose owner reads English."""
     return open_context(viewport=PHONE_SCREEN).new_page()
+
+
+def opened_beside(page: Page, press: Callable[[], None]) -> Page:
+    """Return the tab that a press opens before the page. A browser that is driven takes every tab of its for seen."""
+    with page.context.expect_page() as opening:
+        press()
+    page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
+    return opening.value
 
 
 def tab_to(page: Page, selector: str) -> None:

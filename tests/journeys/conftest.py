@@ -157,7 +157,11 @@ class Running:
 
     def settle(self) -> None:
         """Wait until all that was owed is done, and the vendor has told all that it has to tell."""
-        _until(lambda: not self._receipts_owed() and not self.unfinished(), "nothing was owed")
+        try:
+            _until(lambda: not self._receipts_owed() and not self.unfinished(), "nothing was owed")
+        except AssertionError as in_vain:
+            in_vain.add_note(f"{self._receipts_owed()} receipts are owed, and of our own {self.unfinished()}")
+            raise
 
     def _receipts_owed(self) -> int:
         owed: int = requests.get(f"{self.inbox}/_health", timeout=30).json()["receipts_owed"]
@@ -300,6 +304,9 @@ def _environment(folder: Path, database_url: str, broker_url: str) -> dict[str, 
         "TWILIO_API_URL": f"http://127.0.0.1:{sandbox}",
         "SENDGRID_API_URL": f"http://127.0.0.1:{sandbox}",
         "SENDGRID_EVENTS_URL": f"http://127.0.0.1:{api}/v1/receipts/sendgrid",
+        "LIVEKIT_URL": f"http://127.0.0.1:{sandbox}",
+        "LIVEKIT_MEET_URL": f"http://127.0.0.1:{sandbox}",
+        "LIVEKIT_WEBHOOK_URL": f"http://127.0.0.1:{api}/v1/receipts/video/livekit",
         # A job that a dead process took along is rung again this soon.
         "RING_LEASE_SECONDS": "2",
         # And a call that it was in counts as lost after both of these and five seconds.

@@ -16,10 +16,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from api.app import create_app
 from models.booking import Booking
 from models.job import Job, Name
 from models.shop import Shop
+from tests.one_app import one_app
 from worker import codes, jobs
 from worker.bookings import verification_of
 from worker.commands.keys import development_key
@@ -166,7 +166,7 @@ def corner(
         "contact": {"phone": "+819000000001"},
         "customer_ip": "192.0.2.1",
     }
-    with TestClient(create_app(), headers={"Authorization": f"Bearer {key}"}) as client:
+    with TestClient(one_app(), headers={"Authorization": f"Bearer {key}"}) as client:
         held = client.post("/v1/bookings", json=wish, headers={"Idempotency-Key": "1"})
         assert held.status_code == 201, held.text
         with seeded.transaction() as session:

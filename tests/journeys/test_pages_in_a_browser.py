@@ -4,26 +4,28 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from threading import Thread
 from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import BrowserContext, Dialog, Page, expect
 
-from models.booking import Booking, Status
+from models.booking import Booking, Side, Status
+from models.suspension import Treatment
 from tests.journeys.browser import (
     ON_SQLITE,
     PHONE_SCREEN,
-    SMALL_SCREEN,
-    follow,
     in_a_browser,
-    is_too_wide,
     served,
-    tab_to,
 )
+from tests.journeys.looking import Eyes
+from tests.worker.desk import OTHER_SLOT, Desk
+from tests.worker.stopping import BEGINS, Operator, plan, work
 from worker import bookings, codes, links
 from worker.database import Database
 from worker.embedded import free_port
+from worker.in_call import entering
 from worker.links import LinkRole, token
 from worker.settings import settings
 
@@ -83,7 +85,7 @@ def booking_of(page: Page) -> Booking:
     link = links.read(re.split(r"[/?#]", page.url)[4])
     assert link
     with database().snapshot() as session:
-        return session.get_one(Booking, link.booking_id)
+        return session.get_one(Booking, link.subject_id)
 
 
 def book(page: Page, site: Site, seeded: Database) -> None:
@@ -130,34 +132,10 @@ def test_a_customer_books_changes_and_cancels_without_scripts(
     assert booking_of(page).status is Status.CANCELLED
 
 
-@ON_SQLITE
-def test_the_whole_way_can_be_gone_by_keyboard_alone(site: Site, seeded: Database, page: Page) -> None:
-    page.goto(f"{site.url}/s/fred?from=2030-06-10")
-    follow(page, ".times a")
-    tab_to(page, "#channel-sms")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowUp")
-    tab_to(page, "#phone")
-    page.keyboard.type("12")
-    follow(page, "button.primary")
-    # The summary of what is wrong has the focus; its link leads to the field.
-    expect(page.get_by_role("alert")).to_be_focused()
-    tab_to(page, ".notice a")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Control+A")
-    page.keyboard.type("09000000012")
-    follow(page, "button.primary")
-    expect(page.get_by_label("Six-digit code")).to_be_focused()
-    page.keyboard.type(code_for(seeded, page))
-    with page.expect_navigation():
-        page.keyboard.press("Enter")
-
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your booking is complete")
-
-
-def test_a_press_inside_the_window_hands_over_to_the_video_provider(
-    site: Site, seeded: Database, time: Any, page: Page
+def test_a_press_inside_the_window_hands_over_to_the_video_provider_without_scripts(
+    site: Site, seeded: Database, time: Any, open_context: Callable[..., BrowserContext]
 ) -> None:
+    page = open_context(viewport=PHONE_SCREEN, java_script_enabled=False).new_page()
     book(page, site, seeded)
     booking = booking_of(page)
     page.locator("dd a[href*='/c/']").click()
@@ -204,34 +182,88 @@ def test_a_message_in_a_name_stays_text(site: Site, seeded: Database, page: Page
 
 
 @ON_SQLITE
-def test_no_page_is_wider_than_a_small_phone_or_breaks_its_own_policy(
-    site: Site, seeded: Database, open_context: Callable[..., BrowserContext]
+def test_every_page_of_a_booking_serves_every_reader(site: Site, seeded: Database, time: Any, page: Page) -> None:
+    desk, eyes = Desk(seeded), Eyes(page, site.url)
+    form = "/s/fred/book?start=2030-06-11T05:00:00Z"
+    eyes.see("/s/queens-court", form, "/device-check?shop=fred")
+    eyes.see(form, press="button.primary", write={"#phone": "12"})
+    eyes.see("/s/fred/book?start=2030-06-11T05:07:00Z")
+
+    given_up, id_ = desk.hold(number=13, starts_at=OTHER_SLOT), desk.hold()
+    with desk.locked(given_up) as (session, booking):
+        bookings.give_up(session, booking, now=time.at)
+    code = f"/v/{token(LinkRole.CODE_PAGE, id_)}"
+    eyes.see(code)
+    eyes.see(code, press="button.primary", write={"#code": desk.wrong_code(id_)})
+    eyes.see(f"/v/{token(LinkRole.CODE_PAGE, given_up)}")
+    assert desk.enter(id_) is None
+    page_ = f"/b/{token(LinkRole.BOOKING_PAGE, id_)}"
+    eyes.see(code, f"{page_}?done=1", page_, f"{page_}/change", f"{page_}/cancel", f"{page_}/ask")
+    eyes.see(f"{page_}/change?start=2030-06-11T05:00:00Z")
+    eyes.see(f"{page_}/ask", press="button.primary")
+    eyes.see(f"{page_}/ask", press="button.primary", write={"#text": "いつまで変更できますか。"})
+
+    earlier, call, staff = (
+        f"/c/{token(role, id_, revision)}"
+        for role, revision in (
+            (LinkRole.CUSTOMER_CALL, 1),
+            (LinkRole.CUSTOMER_CALL, 2),
+            (LinkRole.STAFF_CALL, 2),
+        )
+    )
+    eyes.see(earlier)
+    desk.change(id_)
+    eyes.see(earlier)
+    time.move_to(desk.booking(id_).starts_at)
+    eyes.see(call, staff, page_)
+    with desk.locked(id_) as (session, booked):
+        entering.enter(session, booked, Side.STAFF, now=time.at)
+    eyes.see(call, staff)
+    eyes.see(call, press="details button")
+    time.move_to(desk.booking(id_).entry_closes_at)
+    eyes.see(call, staff, page_)
+
+    assert eyes.faults == []
+
+
+@ON_SQLITE
+def test_the_pages_of_a_cancelled_booking_serve_every_reader(site: Site, seeded: Database, page: Page) -> None:
+    desk, eyes = Desk(seeded), Eyes(page, site.url)
+    id_ = desk.confirm()
+    desk.cancel(id_)
+
+    eyes.see(f"/b/{token(LinkRole.BOOKING_PAGE, id_)}", f"/c/{token(LinkRole.CUSTOMER_CALL, id_, 1)}")
+
+    assert eyes.faults == []
+
+
+@ON_SQLITE
+def test_pages_that_speak_of_a_suspension_serve_every_reader(
+    site: Site, seeded: Database, time: Any, page: Page
 ) -> None:
-    page = open_context(viewport=SMALL_SCREEN).new_page()
-    complaints: list[str] = []
-    book(page, site, seeded)
-    id_ = booking_of(page).id
-    booking_page = f"/b/{token(LinkRole.BOOKING_PAGE, id_)}"
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    import_module("tasks.suspensions")
+    desk, eyes = Desk(seeded), Eyes(page, site.url)
+    id_ = desk.confirm()
+    booking, call = f"/b/{token(LinkRole.BOOKING_PAGE, id_)}", f"/c/{token(LinkRole.CUSTOMER_CALL, id_, 1)}"
+    Operator(desk).suspend(plan(treatment=Treatment.MOVE))
+    work(desk)
 
-    wide = []
-    for address in (
-        "/s/queens-court",
-        "/s/fred/book?start=2030-06-11T05:00:00Z",
-        f"/v/{token(LinkRole.CODE_PAGE, id_)}",
-        f"{booking_page}?done=1",
-        f"{booking_page}/change",
-        f"{booking_page}/change?start=2030-06-11T05:00:00Z",
-        f"{booking_page}/cancel",
-        f"/c/{token(LinkRole.CUSTOMER_CALL, id_, 1)}",
-        "/device-check",
-    ):
-        for language in ("ja", "en"):
-            page.goto(f"{site.url}{address}{'&' if '?' in address else '?'}lang={language}")
-            if is_too_wide(page):
-                wide.append(page.url)
+    eyes.see("/s/queens-court", booking, f"{booking}/change")
+    time.move_to(BEGINS)
+    work(desk)
+    eyes.see("/s/queens-court", "/s/queens-court/call", booking, call)
+    eyes.see("/s/fred/book?start=2030-06-11T05:00:00Z", press="button.primary", write={"#phone": "09000000099"})
 
-    assert (wide, complaints) == ([], [])
+    assert eyes.faults == []
+
+
+@ON_SQLITE
+def test_pages_that_say_no_serve_every_reader(site: Site, page: Page) -> None:
+    eyes = Eyes(page, site.url)
+
+    eyes.see("/s/nowhere", "/b/unknown", "/n/unknown", "/staff", "/staff/report?booking=1", "/case/unknown")
+
+    assert eyes.faults == []
 
 
 @ON_SQLITE

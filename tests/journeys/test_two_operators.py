@@ -16,7 +16,6 @@ import requests
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.app import create_app
 from api.case_answers import CaseNow
 from models.audit import CaseEvent
 from models.decision import Decision
@@ -30,6 +29,7 @@ from tests.api.case_deeds import DEEDS, JUDGED
 from tests.api.case_people import People
 from tests.api.serving import served
 from tests.conftest import StoppedTime, forget_process_state
+from tests.one_app import one_app
 from tests.tasks.case_office import Office
 from tests.worker.desk import NOW
 from worker import auditing
@@ -314,7 +314,7 @@ def people(postgres: PostgresServer) -> Iterator[People]:
 @pytest.fixture(scope="module")
 def house(people: People) -> Iterator[House]:
     """The house, after fifty lives."""
-    with served(create_app()) as url:
+    with served(one_app()) as url:
         house = House(people, url)
         for number in range(1, LIVES + 1):
             Life(house, number).live()
@@ -415,7 +415,7 @@ def test_the_trails_are_whole(house: House) -> None:
 
 
 def test_the_switch_is_turned_by_one_of_two(people: People) -> None:
-    with served(create_app()) as url:
+    with served(one_app()) as url:
         house = House(people, url, prefix="s")
         turns = [
             house.at_once(turn, ("l1", "l2"), f"/releases/{turn}", {})

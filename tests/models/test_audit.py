@@ -1,22 +1,20 @@
 """What is hashed, in which one text, and what the databases themselves refuse to change."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Table, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models import audit
 from models.audit import Fold, event_hash, plain, record_hash
-from models.base import Base
 from tests.conftest import StoppedTime
 from tests.worker.desk import postgresql_only, sqlite_only
 from tests.worker.trails import (
@@ -26,7 +24,6 @@ from tests.worker.trails import (
     FOUR_YEARS,
     GUARDED,
     PURGED_CASE,
-    TABLES,
     disclose,
     sign,
     write,
@@ -298,49 +295,6 @@ def test_a_stub_lets_events_go_but_not_records_that_are_kept_longer(trails: Data
 
     with refused(trails) as session:
         session.execute(text("DELETE FROM disclosure_records"))
-
-
-# The migration is held to the models: another tool than the comparison of tables sees to triggers.
-
-
-@sqlite_only
-def test_sqlite_has_the_triggers_of_the_models(trails: Database) -> None:
-    with trails.snapshot() as session:
-        made = session.execute(text("SELECT tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
-
-    assert sorted(statement for table, statement in made if table in NAMES) == sorted(
-        each for table in NAMES for each in audit.triggers(table, "sqlite")
-    )
-
-
-@postgresql_only
-def test_postgresql_has_the_triggers_of_the_models(trails: Database) -> None:
-    def of_schema(session: Session, schema: str) -> list[tuple[str, str]]:
-        query = text(
-            "SELECT pg_get_triggerdef(t.oid), p.prosrc FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
-            "JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE n.nspname = :schema AND c.relname = ANY(:names) AND NOT t.tgisinternal"
-        )
-        rows = session.execute(query, {"schema": schema, "names": NAMES})
-        return sorted((re.sub(rf"\b{schema}\.", "", definition), body) for definition, body in rows)
-
-    with trails.transaction() as session:
-        session.execute(text("CREATE SCHEMA from_models"))
-        session.execute(text("SET LOCAL search_path TO from_models"))
-        Base.metadata.create_all(session.connection(), tables=cast(list[Table], TABLES))
-
-        assert of_schema(session, "public") == of_schema(session, "from_models")
-
-
-@postgresql_only
-def test_what_drops_the_tables_can_drop_their_functions(trails: Database) -> None:
-    with trails.transaction() as session:
-        Base.metadata.drop_all(session.connection(), tables=cast(list[Table], TABLES))
-        for statement in audit.dropped_functions():
-            session.execute(text(statement))
-        left = session.scalars(text("SELECT proname FROM pg_proc WHERE prosrc LIKE '%append-only%'")).all()
-
-    assert left == []
 
 
 def test_instants_are_given_a_zone_or_refused() -> None:

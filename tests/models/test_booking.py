@@ -303,6 +303,25 @@ def test_no_closing_is_recorded_when(why: str, columns: dict[str, Any], now: dat
     assert it.change_window_closed_at is None
 
 
+def test_a_later_deadline_that_the_customer_was_told_is_kept_and_opens_the_window_again() -> None:
+    it = booking(change_window_closed_at=DEADLINE)
+    told = DEADLINE + timedelta(hours=9)
+
+    assert it.keep_told_deadline(told, at=DEADLINE + timedelta(hours=2))
+
+    assert (it.change_deadline_at, it.change_window_closed_at) == (told, None)
+    assert trail(it) == ["told_deadline_kept"]
+    it.cancel(received_at=told - MOMENT, expected_revision=1)
+
+
+def test_an_earlier_deadline_that_the_customer_was_told_takes_nothing_from_their_own() -> None:
+    it = booking()
+
+    assert not it.keep_told_deadline(DEADLINE, at=HELD_AT)
+
+    assert (it.change_deadline_at, trail(it)) == (DEADLINE, [])
+
+
 def test_the_shop_may_withdraw_after_the_deadline() -> None:
     it = booking()
 

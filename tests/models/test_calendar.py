@@ -135,6 +135,7 @@ def test_a_name_that_is_no_zone_is_refused(name: str) -> None:
 def test_zones_come_from_the_pinned_package_and_not_from_the_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Fault 18: a stale table of zones put mails an hour off."""
     monkeypatch.setattr("zoneinfo.TZPATH", ("/nowhere",))
 
     assert zone_named.__wrapped__("Asia/Tokyo").utcoffset(at("2026-01-01T00:00Z")) == timedelta(hours=9)

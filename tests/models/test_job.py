@@ -26,6 +26,18 @@ def test_only_codes_have_the_queue_of_codes_to_themselves() -> None:
     assert [name for name, queue in QUEUES.items() if queue is Queue.CODES] == [Name.DISPATCH_CODE]
 
 
+@pytest.mark.parametrize("name", [Name.CLOSE_ROOM, Name.LOOK_INTO_ROOM])
+def test_what_waits_for_a_provider_keeps_nobody_waiting_at_a_screen(name: Name) -> None:
+    assert QUEUES[name] not in {Queue.CODES, Queue.CALLS}
+
+
+@pytest.mark.parametrize(
+    "name", [Name.CLOSE_ROOM, Name.LOOK_INTO_ROOM, Name.TREAT_BOOKING, Name.RELEASE_SUSPENDED_HOLD]
+)
+def test_what_becomes_of_bookings_and_rooms_waits_behind_no_bulk_of_messages(name: Name) -> None:
+    assert QUEUES[name] not in {Queue.DELIVERY, QUEUES[Name.REMIND_ON_EVE], QUEUES[Name.REACH_BOOKINGS]}
+
+
 def test_a_failure_is_recorded_by_its_class_and_makes_the_job_due_again_later() -> None:
     it = job()
 

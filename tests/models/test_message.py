@@ -16,6 +16,7 @@ from models.message import (
     CODES,
     MOVES,
     NATURES,
+    OF_PEOPLE,
     POLL_AFTER,
     TERMINAL,
     Accepted,
@@ -40,8 +41,15 @@ OF_A_REVISION = {
     Kind.BOOKING_CONFIRMED_SAME_DAY,
     Kind.BOOKING_CHANGED,
     Kind.BOOKING_CHANGED_FINAL,
+    Kind.BOOKING_MOVED,
     Kind.BOOKING_REMINDER_EVE,
     Kind.BOOKING_REMINDER_DAY,
+    Kind.BOOKING_LATE,
+    Kind.BOOKING_SHOP_ABSENT,
+    Kind.BOOKING_THANKS,
+    Kind.SHOP_IS_LATE,
+    Kind.SUSPENSION_ANNOUNCED,
+    Kind.SUSPENSION_UNDONE,
 }
 
 
@@ -72,13 +80,28 @@ def test_only_codes_travel_on_the_queue_of_codes() -> None:
 def test_what_the_customer_waits_for_does_not_queue_behind_bulk() -> None:
     bulk = {kind for kind, nature in NATURES.items() if nature.queue is Queue.DELIVERY}
 
-    assert bulk == {Kind.BOOKING_REMINDER_EVE, *(kind for kind in Kind if kind.startswith("shop_"))}
+    notices = {kind for kind in Kind if kind.startswith("shop_")}
+    notices -= {Kind.SHOP_IS_LATE, Kind.SHOP_CALLS_UNANSWERED}
+    of_stops = {Kind.SUSPENSION_ANNOUNCED, Kind.SUSPENSION_UNDONE}
+    to_many = {Kind.BOOKING_REMINDER_EVE, Kind.BOOKING_THANKS, Kind.TERMS_CHANGED}
+    assert bulk == {*to_many, *of_stops, *OF_PEOPLE, *notices}
 
 
 def test_a_reminder_whose_fate_is_unknown_is_never_sent_a_second_time() -> None:
     reminders = {Kind.BOOKING_REMINDER_EVE, Kind.BOOKING_REMINDER_DAY}
 
     assert {NATURES[kind].when_unknown for kind in reminders} == {WhenUnknown.AT_MOST_ONCE}
+
+
+def test_thanks_wait_for_the_morning_and_what_somebody_waits_in_a_call_for_does_not() -> None:
+    in_the_call = {Kind.BOOKING_LATE, Kind.BOOKING_SHOP_ABSENT, Kind.SHOP_IS_LATE}
+
+    assert NATURES[Kind.BOOKING_THANKS].keeps_quiet
+    assert not any(NATURES[kind].keeps_quiet for kind in in_the_call)
+
+
+def test_no_message_is_sent_by_the_worker_of_calls_whose_vendor_would_keep_a_ring_waiting() -> None:
+    assert [kind for kind, nature in NATURES.items() if nature.queue is Queue.CALLS] == []
 
 
 # Whether it is still true
@@ -91,6 +114,10 @@ TRUE_WHILE = {
     Kind.BOOKING_WITHDRAWN: {Status.CANCELLED},
     Kind.BOOKING_REMINDER_EVE: {Status.CONFIRMED},
     Kind.BOOKING_REMINDER_DAY: {Status.CONFIRMED, Status.IN_CALL},
+    Kind.BOOKING_LATE: {Status.CONFIRMED},
+    Kind.BOOKING_SHOP_ABSENT: {Status.NO_SHOW},
+    Kind.BOOKING_THANKS: {Status.COMPLETED},
+    Kind.SHOP_IS_LATE: {Status.CONFIRMED},
     # It holds the staff's call URL, which a booking has only while it lives.
     Kind.SHOP_BOOKING_NEW: {Status.CONFIRMED, Status.IN_CALL},
     Kind.SHOP_BOOKING_CHANGED: {Status.CONFIRMED, Status.IN_CALL},
@@ -147,6 +174,13 @@ def test_a_message_that_is_both_untrue_and_late_is_voided() -> None:
 
     it.is_wanted(now=EXPIRES, subject=booking(Status.CANCELLED))
 
+    assert it.state is State.VOIDED
+
+
+def test_a_message_that_something_said_since_has_overtaken_is_voided() -> None:
+    it = message(kind=Kind.SUSPENSION_ANNOUNCED)
+
+    assert not it.is_wanted(now=NOW, subject=booking(), is_overtaken=True)
     assert it.state is State.VOIDED
 
 

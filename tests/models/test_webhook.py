@@ -13,6 +13,7 @@ from models.webhook import (
     LONGEST_PAUSE,
     MOST_AT_ONCE,
     SCHEDULE,
+    URGENT_AT_ONCE,
     Cause,
     DisabledBecause,
     EventType,
@@ -231,6 +232,13 @@ def test_calls_are_put_off_past_a_pause_and_spread() -> None:
 
 def test_the_end_of_a_pause_is_exclusive() -> None:
     assert endpoint(paused_until=NOW).room_at(NOW, [], jitter=0.0) is None
+
+
+def test_what_rings_has_a_few_places_of_its_own() -> None:
+    made = endpoint()
+
+    assert made.room_at(NOW, [], jitter=0.0, is_urgent=True) is None
+    assert made.room_at(NOW, [NOW] * URGENT_AT_ONCE, jitter=0.0, is_urgent=True) == NOW + timedelta(seconds=1)
 
 
 def test_a_sound_endpoint_is_called_a_few_times_at_once() -> None:

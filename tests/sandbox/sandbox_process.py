@@ -170,6 +170,7 @@ class RunningSandbox:
         """Forget what was sent and scripted."""
         self.http.delete(f"{self.url}/_sent", timeout=5)
         self.http.delete(f"{self.url}/_script", timeout=5)
+        self.http.delete(f"{self.url}/_video", timeout=5)
 
     @contextmanager
     def twilio(self, *, account: str = ACCOUNT, token: str = TOKEN, timeout: float = 5) -> Iterator[Any]:

@@ -40,6 +40,7 @@ def sandbox_of_the_tasks(
     running = RunningSandbox(
         tmp_path_factory.mktemp("sandbox") / "ledger.db",
         SENDGRID_EVENTS_URL=f"{receiver_of_the_tasks.url}/v1/receipts/sendgrid",
+        LIVEKIT_WEBHOOK_URL=f"{receiver_of_the_tasks.url}/v1/receipts/video/livekit",
     )
     yield running
     running.stop()
@@ -64,6 +65,8 @@ def carrier(
         "SENDGRID_API_URL": sandbox_of_the_tasks.url,
         "SENDGRID_API_KEY": API_KEY,
         "SENDGRID_WEBHOOK_KEY": PUBLIC_KEY,
+        "LIVEKIT_URL": sandbox_of_the_tasks.url,
+        "LIVEKIT_MEET_URL": sandbox_of_the_tasks.url,
         "PUBLIC_URL": receiver.url,
         "VENDOR_READ_SECONDS": "5",
     }.items():

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.booking import GRACE, Cause, Released, Side, Status
+from models.booking import HOLD_GRACE, Cause, Released, Side, Status
 from models.job import Name
 from models.message import Kind, State
 from tests.tasks.conftest import Workshop
@@ -101,7 +101,7 @@ def test_a_code_that_could_not_be_sent_in_time_expires(shop_floor: Workshop) -> 
 def test_a_hold_whose_code_never_came_is_released_and_nobody_is_told(shop_floor: Workshop) -> None:
     booking_id = shop_floor.hold()
     shop_floor.work()
-    shop_floor.time.move_to(END_OF_HOLD + GRACE)
+    shop_floor.time.move_to(END_OF_HOLD + HOLD_GRACE)
 
     shop_floor.work()
 

@@ -8,11 +8,13 @@ import pytest
 
 from models.booking import Side
 from models.customer import Channel
+from models.inquiry import Topic
 from models.message import Kind, State
 from tests.sandbox.sandbox_process import ACCOUNT, TOKEN, RunningSandbox
 from tests.tasks.conftest import Workshop
-from tests.worker.desk import NOW, OTHER_SLOT, phone, sqlite_only
-from worker import links, receipts
+from tests.worker.desk import MINUTE, NOW, OTHER_SLOT, phone, sqlite_only
+from tests.worker.stopping import Operator, plan
+from worker import inquiries, links, receipts
 from worker.customers import Contact
 from worker.settings import settings
 from worker.vendors import ReceiptFact
@@ -20,6 +22,7 @@ from worker.vendors import ReceiptFact
 pytestmark = sqlite_only
 MAILBOX = "hanako@example.jp"
 SECOND = Contact(Channel.MAIL, MAILBOX)
+ANNOUNCED = Kind.SUSPENSION_ANNOUNCED
 
 
 def send_sms_by(carrier: RunningSandbox, environment: pytest.MonkeyPatch, *, urls_ok: bool) -> None:
@@ -66,6 +69,17 @@ def test_the_sms_says_it_without_links_and_the_mail_with_them(shop_floor: Worksh
     call = links.call_url(booking, Side.CUSTOMER)
     assert ("http" in sms, call in mail, links.booking_page_url(booking) in mail) == (False, True, True)
     assert booking.reference in sms
+
+
+def test_what_becomes_of_a_question_is_said_without_links_and_by_mail_with_them(shop_floor: Workshop) -> None:
+    booking_id = book(shop_floor)
+    with shop_floor.locked(booking_id) as (session, booking):
+        inquiries.receive(session, booking, Topic.ITEM, "色は。", language="ja", received_at=shop_floor.time.at)
+    shop_floor.work()
+
+    sms, mail = sent(shop_floor, "sms", phone(12))[0]["text"], sent(shop_floor, "mail", MAILBOX)[0]["text"]
+    page = links.booking_page_url(shop_floor.booking(booking_id))
+    assert ("お繋ぎ" in sms, "http" in sms, page in mail) == (True, False, True)
 
 
 def test_the_code_goes_to_the_number_alone(shop_floor: Workshop) -> None:
@@ -127,6 +141,40 @@ def test_a_change_and_a_cancellation_reach_the_calendar_that_holds_the_call(
         Kind.BOOKING_CANCELLED,
     ]
     assert len(sent(shop_floor, "mail", MAILBOX)) == 3
+
+
+def test_each_suspension_is_told_to_the_second_contact(shop_floor: Workshop) -> None:
+    book(shop_floor)
+    operator = Operator(shop_floor)
+    first = operator.suspend(plan())
+    shop_floor.work()
+    operator.undo(first, NOW + MINUTE)
+    shop_floor.work()
+    operator.suspend(plan(), NOW + 2 * MINUTE)
+    shop_floor.work()
+
+    mails = [message for message in shop_floor.messages(ANNOUNCED) if message.channel is Channel.MAIL]
+    assert len({message.facts["suspension_id"] for message in mails}) == 2
+    assert "サービス停止のお知らせ" in sent(shop_floor, "mail", MAILBOX)[0]["text"]
+
+
+def test_what_an_undone_suspension_still_owed_the_second_contact_is_never_sent(shop_floor: Workshop) -> None:
+    """The SMS went out, so that it is taken back all the same."""
+    book(shop_floor)
+    operator = Operator(shop_floor)
+    shop_floor.carrier.script("rate_limit_429_bare", times=3, channel="mail", to=MAILBOX)
+    stop = operator.suspend(plan())
+    shop_floor.work()
+    operator.undo(stop, NOW + MINUTE)
+    for _ in range(12):
+        shop_floor.work()
+        shop_floor.time.advance(minutes=2)
+
+    states = {message.channel: message.state for message in shop_floor.messages(ANNOUNCED)}
+    assert states[Channel.MAIL] is State.VOIDED
+    assert shop_floor.delivered(ANNOUNCED) == 1
+    assert shop_floor.delivered(Kind.SUSPENSION_UNDONE) == 2
+    assert "取りやめとなりました" in sent(shop_floor, "sms", phone(12))[0]["text"]
 
 
 def test_a_customer_without_a_second_contact_gets_the_sms_alone(shop_floor: Workshop) -> None:

@@ -17,13 +17,14 @@ from sqlalchemy import func, select
 from standardwebhooks import WebhookVerificationError
 
 from models.access import ApiKey, Scope
-from models.job import Job, Name
+from models.job import Job, Name, Queue
 from models.message import Kind, Message
 from models.message import State as MessageState
 from models.webhook import (
     KEPT,
     LARGEST_BODY_BYTES,
     SCHEDULE,
+    URGENT_AT_ONCE,
     DisabledBecause,
     EventType,
     Heard,
@@ -41,6 +42,7 @@ from worker.commands.keys import make_key
 from worker.database import Database
 from worker.settings import REPOSITORY
 from worker.webhooks import deliveries, emit, endpoints, tell_of_message
+from worker.webhooks.events import URGENT_EVENTS
 
 NAME, MAIL, MEMO = "御園生花子", "canary.hanako@example.jp", "memo-canary"
 
@@ -86,6 +88,12 @@ class Tower(Desk):
         names = (Name.FAN_OUT_WEBHOOK, Name.DELIVER_WEBHOOK, Name.RESEND_WEBHOOKS)
         with self.database.snapshot() as session:
             return list(session.scalars(select(Job).where(Job.name.in_(names)).order_by(Job.id)))
+
+    def claim(self, job: Job) -> deliveries.Plan | None:
+        """Open the attempt that a job is about, and be done with the job."""
+        with self.database.transaction() as session:
+            session.delete(session.get_one(Job, job.id))
+            return deliveries.claim(session, UUID(job.args["delivery_id"]), job.args["number"], now=self.time.at)
 
     def next_attempt(self) -> datetime:
         """Move time to the next job's instant, and return it."""
@@ -383,8 +391,8 @@ from worker.clock import Clock
 from datetime import datetime
 Clock.now = lambda _self: datetime.fromisoformat(sys.argv[2])
 heard = posting.post
-def post_and_die(*given):
-    heard(*given)
+def post_and_die(*given, **more):
+    heard(*given, **more)
     os.kill(os.getpid(), 9)
 posting.post = post_and_die
 jobs.perform(UUID(sys.argv[1]))
@@ -658,3 +666,84 @@ def test_an_event_costs_one_look_where_there_is_no_endpoint(tower: Tower) -> Non
         told = emit(session, EventType.BOOKING_HELD, shop_id="fred", data={}, now=tower.time.at)
 
         assert (told, session.scalars(select(func.count()).select_from(Job)).one()) == (None, before)
+
+
+# What rings
+
+
+@sqlite_only
+def test_a_ringing_goes_before_everything_else_once_and_then_like_any_other(tower: Tower) -> None:
+    tower.endpoint()
+    tower.receiver.answer(500)
+    tower.tell(type_=EventType.CALL_RINGING)
+
+    [fan_out] = tower.jobs_owed()
+    jobs.perform(fan_out.id)
+    [first] = tower.jobs_owed()
+    jobs.perform(first.id)
+    [second] = tower.jobs_owed()
+
+    assert [job.queue for job in (fan_out, first, second)] == [Queue.CALLS, Queue.CALLS, Queue.WEBHOOKS]
+
+
+@sqlite_only
+def test_a_receiver_that_is_slow_takes_two_places_of_those_that_ring_and_gives_them_up_soon(tower: Tower) -> None:
+    endpoint_id, _ = tower.endpoint()
+    for type_ in (EventType.CALL_RINGING, EventType.CALL_ANSWERED, EventType.CALL_MISSED):
+        tower.tell(type_=type_)
+    for fan_out in tower.jobs_owed():
+        jobs.perform(fan_out.id)
+    waiting = [(each.id, each.tries + 1) for each in tower.all(WebhookDelivery) if each.endpoint_id == endpoint_id]
+
+    with tower.database.transaction() as session:
+        plans = [deliveries.claim(session, *each, now=tower.time.at) for each in waiting]
+
+    assert [plan.seconds if plan else None for plan in plans] == [3.0, 3.0, None]
+    assert [job.queue for job in tower.jobs_owed()][-1] == Queue.WEBHOOKS
+
+
+def test_what_rings_waits_out_no_pause_that_other_events_have_earned(tower: Tower) -> None:
+    """The ring would be over by then; two places and three seconds are all that a dead receiver can take."""
+    tower.endpoint()
+    tower.receiver.answer(*[500] * 5)
+    for _ in range(5):
+        tower.tell()
+    tower.work()
+    assert tower.only(WebhookEndpoint).paused_until > tower.time.at
+
+    tower.tell(type_=EventType.CALL_RINGING)
+    tower.work()
+
+    assert types(tower.receiver.posts)[-1] == EventType.CALL_RINGING
+
+
+@pytest.mark.parametrize("answer", [200, 500])
+def test_what_rings_and_wanted_for_room_goes_on_as_soon_as_there_is_some(tower: Tower, answer: int) -> None:
+    """Without waiting for a tick: a phone rings within a second, however many ring at once at one receiver."""
+    tower.endpoint()
+    for _ in range(6):
+        tower.tell(type_=EventType.CALL_RINGING)
+    for fan_out in tower.jobs_owed():
+        jobs.perform(fan_out.id)
+    under_way = [plan for job in tower.jobs_owed() if (plan := tower.claim(job))]
+    assert len(under_way) == URGENT_AT_ONCE
+
+    answered = 0
+    while under_way:
+        with tower.database.transaction() as session:
+            deliveries.record(session, under_way.pop(), Heard(answer), now=tower.time.at)
+        answered += 1
+        due = [job for job in tower.jobs_owed() if job.queue == Queue.CALLS]
+        under_way += [plan for job in due if (plan := tower.claim(job))]
+
+    assert answered == len(tower.all(WebhookDelivery))
+    assert {job.args["number"] for job in tower.jobs_owed()} <= {2}
+
+
+@sqlite_only
+@pytest.mark.parametrize("type_", sorted(set(EventType) - URGENT_EVENTS - {EventType.TEST}))
+def test_nothing_else_is_in_such_a_hurry(tower: Tower, type_: EventType) -> None:
+    tower.endpoint()
+    tower.tell(type_=type_)
+
+    assert {job.queue for job in tower.jobs_owed()} == {Queue.WEBHOOKS}

@@ -284,6 +284,7 @@ def test_a_message_to_a_customer_who_was_erased_ends(desk: Desk) -> None:
 
 @sqlite_only
 def test_no_fault_of_ours_sends_one_contact_a_hundred_a_day(desk: Desk) -> None:
+    """Fault 24: 136 texts to one user."""
     message_id = owe(desk)
 
     decisions = [decided(desk, message_id) for _ in range(A_CONTACT_A_DAY.most + 1)]

@@ -46,7 +46,9 @@ def asker(
     return Asker(contact, prefix, network, caller)
 
 
-def proof(number: int = 1, *, contact: str = "contact", prefix: str | None = None) -> Verification:
+def proof(
+    number: int = 1, *, contact: str = "contact", prefix: str | None = None, network: str | None = None
+) -> Verification:
     return Verification.begin(
         now=NOW,
         life=10 * MINUTE,
@@ -55,6 +57,7 @@ def proof(number: int = 1, *, contact: str = "contact", prefix: str | None = Non
         purpose=Purpose.ALONE,
         contact_digest=contact,
         prefix_digest=prefix,
+        network_digest=network,
     )
 
 
@@ -76,16 +79,16 @@ def send_and_convert(database: Database, *, sent: int, entered: int, prefix: str
             guards.sent(session, proof(prefix=prefix), now=NOW)
 
 
-def fail(database: Database, times: int, *, at: datetime = NOW, contact: str = "contact") -> None:
+def fail(database: Database, times: int, *, at: datetime = NOW, **whose: str) -> None:
     for _ in range(times):
         with database.transaction() as session:
-            guards.failed(session, proof(contact=contact), now=at)
+            guards.failed(session, proof(1, **whose), now=at)
 
 
-def may_try(database: Database, *, at: datetime = NOW, contact: str = "contact") -> bool:
+def may_try(database: Database, *, at: datetime = NOW, **whose: str) -> bool:
     try:
         with database.transaction() as session:
-            guards.admit_try(session, proof(contact=contact), now=at)
+            guards.admit_try(session, proof(1, **whose), now=at)
     except TooManyRequests:
         return False
     return True
@@ -138,6 +141,7 @@ def test_being_refused_costs_nothing_further(database: Database) -> None:
         ("network", asker("another", network="network")),
         ("caller", asker("another", caller="key")),
         ("prefix", asker("another", prefix="prefix")),
+        ("shop", Asker("another", None, None, "pages", "fred")),
     ],
 )
 def test_each_thing_that_is_counted_by_has_a_cap(
@@ -210,6 +214,14 @@ def test_a_prefix_is_that_of_a_real_number(environment: pytest.MonkeyPatch) -> N
 )
 def test_mail_and_test_numbers_have_no_prefix(environment: pytest.MonkeyPatch, contact: Contact) -> None:
     assert Asker.of(contact, network=None, caller="pages").prefix is None
+
+
+def test_all_addresses_of_one_subscriber_are_counted_together() -> None:
+    contact = Contact(Channel.SMS, phone(12))
+
+    one, other = (Asker.of(contact, network=f"2001:db8:1:2::{end}", caller="pages") for end in "ab")
+
+    assert one.network == other.network
 
 
 def test_who_asks_is_kept_as_digests(environment: pytest.MonkeyPatch) -> None:
@@ -306,6 +318,22 @@ def test_ten_wrong_codes_an_hour_are_the_end_for_a_contact_over_all_its_codes(da
 
     assert before
     assert not may_try(database)
+
+
+def test_a_strangers_wrong_codes_leave_whoever_has_the_number_their_own_tries(database: Database) -> None:
+    """Fault 21: or anybody can lock a number out, at every shop."""
+    fail(database, 10, network="stranger's")
+
+    assert may_try(database, network="theirs")
+    assert not may_try(database, network="stranger's")
+
+
+def test_not_even_many_networks_guess_without_end(database: Database) -> None:
+    for number in range(10):
+        fail(database, 10, network=f"network {number}")
+
+    assert not may_try(database, network="yet another")
+    assert may_try(database, at=NOW + DAY, network="yet another")
 
 
 def test_after_the_hour_it_may_be_tried_again(database: Database) -> None:

@@ -57,7 +57,8 @@ def test_one_person_may_have_several_keys(database: Database, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--role", "maker"], "roles are a person's"),
+        (["--role", "maker"], "are a person's"),
+        (["--member", "m-1"], "are a person's"),
         (["--person", "tanaka"], "a person bears at least one role"),
         (["--person", "Tanaka", "--role", "maker"], "small letters"),
         (["--person", "tanaka@example.jp", "--role", "maker"], "small letters"),

@@ -37,7 +37,7 @@ def token_in(url: str) -> str:
 def test_a_token_says_again_what_it_was_made_of(role: LinkRole, revision: int) -> None:
     token = links.token(role, BOOKING_ID, revision)
 
-    assert links.read(token) == Link(role=role, booking_id=BOOKING_ID, revision=revision)
+    assert links.read(token) == Link(role=role, subject_id=BOOKING_ID, revision=revision)
 
 
 def test_a_token_is_forty_characters_that_need_no_escape_in_a_url() -> None:
@@ -59,6 +59,9 @@ def test_the_numbers_of_the_roles_never_change_because_they_are_in_links_that_we
         "STAFF_CALL": 2,
         "BOOKING_PAGE": 3,
         "CODE_PAGE": 4,
+        "CALL_NOW_CUSTOMER": 5,
+        "CALL_NOW_STAFF": 6,
+        "CALLER_PAGE": 7,
     }
 
 

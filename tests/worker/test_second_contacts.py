@@ -18,7 +18,7 @@ from worker import bookings, links, recipients, second_contacts, settling, suppr
 from worker.composing import compose
 from worker.customers import Contact, address_of
 from worker.database import Database
-from worker.messages import tell_customer
+from worker.messages import say_again, tell_customer
 from worker.seals import Shredded, shred
 from worker.settings import settings
 from worker.vendors import OutgoingMail
@@ -181,6 +181,32 @@ def test_each_revision_is_told_by_itself(desk: Desk) -> None:
 
     assert tell_beside(desk, later.id)
     assert [mail.revision for mail in mails(desk, Kind.BOOKING_CHANGED)] == [1, 2]
+
+
+@sqlite_only
+@pytest.mark.parametrize("kind", [Kind.SUSPENSION_ANNOUNCED, Kind.SUSPENSION_UNDONE, Kind.INQUIRY_HANDED_OVER])
+def test_what_is_said_more_than_once_a_revision_is_told_each_time(desk: Desk, kind: Kind) -> None:
+    booking_id = desk.confirm(second_contact=SECOND)
+    with desk.locked(booking_id) as (session, booking):
+        for part in ("first", "second"):
+            assert tell_customer(session, booking, kind, now=NOW, expires_at=SLOT, part=part)
+
+    told = [tell_instead(desk, message.id) for message in desk.messages(kind)]
+
+    assert told == [True, True]
+    assert len(mails(desk, kind)) == 2
+
+
+@sqlite_only
+def test_what_is_said_again_by_sms_is_mailed_once(desk: Desk) -> None:
+    message_id = owe(desk)
+    with desk.database.transaction() as session:
+        assert say_again(session, session.get_one(Message, message_id), now=NOW)
+
+    told = [tell_beside(desk, message.id) for message in desk.messages(Kind.BOOKING_CONFIRMED)]
+
+    assert told == [True, False]
+    assert len(mails(desk)) == 1
 
 
 @sqlite_only

@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from models.booking import GRACE, Released, Status
+from models.booking import HOLD_GRACE, Released, Status
 from models.calendar import Slot
 from models.errors import SlotTaken
 from models.job import Name
@@ -76,6 +77,19 @@ def test_a_slot_is_offered_while_one_seat_is_free(desk: Desk) -> None:
 
 
 @sqlite_only
+def test_the_last_seat_is_found_without_trying_those_that_are_taken(desk: Desk) -> None:
+    desk.set_shop("fred", calendar_rules=MENU_OF_20 | {"seats": 20})
+    for number in range(19):
+        desk.hold(shop="fred", number=100 + number)
+    tried: list[str] = []
+    event.listen(desk.database.engine, "before_cursor_execute", lambda *said: tried.append(said[2]))
+
+    desk.hold(shop="fred", number=200)
+
+    assert len([said for said in tried if said.startswith("INSERT INTO slot_claims")]) == 1
+
+
+@sqlite_only
 def test_one_customer_a_seat_and_then_no_more(desk: Desk) -> None:
     seats = [desk.booking(desk.hold(number=number)).seat for number in range(4)]
 
@@ -111,24 +125,25 @@ def test_where_one_tick_is_taken_no_tick_is_claimed(desk: Desk) -> None:
 
 @sqlite_only
 def test_slots_of_one_shop_are_not_taken_by_another(desk: Desk) -> None:
-    desk.hold(shop="fred")
+    # FRED has a single seat: were it counted as taken, none would be left.
+    desk.hold(shop="queens-court")
 
-    assert SLOT in free(desk, "queens-court")
+    assert SLOT in free(desk, "fred")
 
 
 @sqlite_only
 def test_a_slot_is_free_again_when_the_hold_and_its_grace_are_over_though_nobody_cleared_it_away(desk: Desk) -> None:
     desk.hold(shop="fred")
 
-    assert SLOT not in free(desk, now=END_OF_HOLD + GRACE - MOMENT)
-    assert SLOT in free(desk, now=END_OF_HOLD + GRACE)
+    assert SLOT not in free(desk, now=END_OF_HOLD + HOLD_GRACE - MOMENT)
+    assert SLOT in free(desk, now=END_OF_HOLD + HOLD_GRACE)
 
 
 @sqlite_only
 def test_who_takes_over_an_expired_hold_releases_it(desk: Desk) -> None:
     expired = desk.hold(shop="fred")
 
-    successor = desk.hold(END_OF_HOLD + GRACE, shop="fred", number=13)
+    successor = desk.hold(END_OF_HOLD + HOLD_GRACE, shop="fred", number=13)
 
     assert (desk.booking(expired).status, desk.booking(expired).released_because) == (
         Status.RELEASED,
@@ -141,14 +156,14 @@ def test_who_takes_over_an_expired_hold_releases_it(desk: Desk) -> None:
 def test_a_hold_that_was_taken_over_leaves_no_timer_behind(desk: Desk) -> None:
     """Fault 26: ending twice what was ended deleted the successor's room."""
     desk.hold(shop="fred")
-    successor = desk.hold(END_OF_HOLD + GRACE, shop="fred", number=13)
+    successor = desk.hold(END_OF_HOLD + HOLD_GRACE, shop="fred", number=13)
 
     assert [job.timer_of for job in desk.jobs(Name.END_HOLD)] == [successor]
 
 
 def test_of_ten_who_take_over_an_expired_hold_at_once_one_gets_it(desk: Desk) -> None:
     desk.hold(shop="fred")
-    late = END_OF_HOLD + GRACE
+    late = END_OF_HOLD + HOLD_GRACE
 
     results = at_once(*[lambda n=n: desk.hold(late, shop="fred", number=100 + n) for n in range(10)])
 
@@ -224,3 +239,22 @@ def test_no_suggestion_lies_in_the_past(desk: Desk) -> None:
 def test_beyond_the_last_day_of_acceptance_nothing_is_suggested(desk: Desk) -> None:
     with desk.database.snapshot() as session:
         assert suggested(session, NOW + timedelta(days=40)) == []
+
+
+def test_the_next_free_slots_are_found_however_far_off_they_are(desk: Desk) -> None:
+    with desk.database.snapshot() as session:
+        rules = session.get_one(Shop, "queens-court").calendar_rules
+    closed: dict[str, list[str]] = {f"2030-06-{day:02}": [] for day in range(3, 31)}
+    desk.set_shop("queens-court", calendar_rules=rules | {"exceptions": closed, "accept_from_days": 60})
+
+    with desk.database.snapshot() as session:
+        found = slots.next_free(session, session.get_one(Shop, "queens-court"), NOW, now=NOW)
+
+    # Monday, 1 July, from 10:00 in Tokyo on.
+    assert [f"{slot.starts_at:%m-%d %H:%M}" for slot in found] == [
+        "07-01 01:00",
+        "07-01 01:20",
+        "07-01 01:40",
+        "07-01 02:00",
+        "07-01 02:20",
+    ]

@@ -24,6 +24,7 @@ from worker.customers import Contact, customer_at
 from worker.database import Database
 
 LIFE = timedelta(minutes=10)
+NETWORK = "192.0.2.1"
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def desk(seeded: Database, time: object) -> Desk:
     return Desk(seeded)
 
 
-def begin(desk: Desk, *, number: int = 12, at: datetime = NOW) -> UUID:
+def begin(desk: Desk, *, number: int = 12, at: datetime = NOW, network: str = NETWORK) -> UUID:
     """Begin a proof that stands alone; return its id."""
     contact = Contact(Channel.SMS, phone(number))
     with desk.database.transaction() as session:
@@ -43,7 +44,7 @@ def begin(desk: Desk, *, number: int = 12, at: datetime = NOW) -> UUID:
             contact,
             language="ja",
             received_at=at,
-            network="192.0.2.1",
+            network=network,
             caller="pages",
         )
         proof.api_key_id = None
@@ -166,7 +167,7 @@ def test_many_codes_do_not_make_many_tries(desk: Desk) -> None:
 
 @sqlite_only
 def test_tries_at_a_booking_count_against_the_contact_too(desk: Desk) -> None:
-    booking_id = desk.hold()
+    booking_id = desk.hold(customer_ip=NETWORK)
     for _ in range(5):
         desk.enter(booking_id, desk.wrong_code(booking_id))
     proof_id = begin(desk)
@@ -176,6 +177,18 @@ def test_tries_at_a_booking_count_against_the_contact_too(desk: Desk) -> None:
     another = begin(desk, at=NOW + 2 * MINUTE)
 
     assert isinstance(judge(desk, another, right=True, at=NOW + 3 * MINUTE), TooManyRequests)
+
+
+@sqlite_only
+def test_ten_wrong_codes_of_a_stranger_keep_nobody_from_entering_their_own(desk: Desk) -> None:
+    for _ in range(2):
+        guessed = begin(desk, network="198.51.100.7")
+        for _ in range(5):
+            judge(desk, guessed, right=False)
+
+    theirs = begin(desk, at=NOW + 2 * MINUTE)
+
+    assert judge(desk, theirs, right=True, at=NOW + 3 * MINUTE) is None
 
 
 @sqlite_only

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -38,12 +39,6 @@ def private_allowed(environment: pytest.MonkeyPatch) -> None:
 def receiver() -> Iterator[WebhookReceiver]:
     with webhook_receiver() as running:
         yield running
-
-
-@pytest.fixture
-def hurried(environment: pytest.MonkeyPatch) -> None:
-    """An attempt ends after half a second, so that a test need not wait for fifteen."""
-    environment.setattr(posting, "SECONDS", 0.5)
 
 
 @pytest.fixture
@@ -126,13 +121,21 @@ def test_a_proxy_of_the_environment_is_not_used(receiver: WebhookReceiver, envir
     assert post(receiver.url, HEADERS, BODY).is_success
 
 
-def test_a_receiver_that_says_nothing_is_left_in_time(receiver: WebhookReceiver, hurried: None) -> None:
-    receiver.answer(lambda _handler: time.sleep(2))
+def test_a_receiver_that_says_nothing_is_left_in_time(receiver: WebhookReceiver) -> None:
+    left = Event()
 
-    assert post(receiver.url, HEADERS, BODY) == Heard(error="timed_out")
+    def say_nothing(_handler: Any) -> None:
+        left.wait(30)
+
+    receiver.answer(say_nothing)
+
+    heard = post(receiver.url, HEADERS, BODY, seconds=0.5)
+    left.set()
+
+    assert heard == Heard(error="timed_out")
 
 
-def test_a_receiver_that_trickles_is_left_in_time(receiver: WebhookReceiver, hurried: None) -> None:
+def test_a_receiver_that_trickles_is_left_in_time(receiver: WebhookReceiver) -> None:
     def trickle(handler: Any) -> None:
         for letter in b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100:
             handler.wfile.write(bytes([letter]))
@@ -140,7 +143,7 @@ def test_a_receiver_that_trickles_is_left_in_time(receiver: WebhookReceiver, hur
 
     receiver.answer(trickle)
 
-    assert post(receiver.url, HEADERS, BODY) == Heard(error="timed_out")
+    assert post(receiver.url, HEADERS, BODY, seconds=0.5) == Heard(error="timed_out")
 
 
 def test_an_endless_answer_is_not_read(receiver: WebhookReceiver) -> None:

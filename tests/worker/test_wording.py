@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from jinja2 import UndefinedError
 
-from models.booking import Cause
+from models.booking import Cause, Status
 from models.customer import Channel
-from models.message import Kind
+from models.deadline import END_OF_THE_DAY_BEFORE, DeadlinePolicy
+from models.message import NATURES, OF_PEOPLE, Kind
 from models.segments import Encoding, count, has_astral
 from tests.worker.case_notices import case_words
 from worker.wording import (
@@ -25,6 +26,8 @@ from worker.wording import (
     BookingWords,
     DayListEntry,
     DayListWords,
+    MissedCallWords,
+    PeopleWords,
     Rendered,
     ShopNoticeWords,
     WordingMissingError,
@@ -33,6 +36,7 @@ from worker.wording import (
     dates,
     placeholders,
     render,
+    topic_words,
 )
 from worker.wording.budgets import BUDGETS, over_budget
 
@@ -50,8 +54,21 @@ CALL_URL = f"https://{HOST}/c/{'Ca11' * 10}"
 PAGE_URL = f"https://{HOST}/b/{'Pa9-' * 10}"
 STAFF_URL = f"https://{HOST}/c/{'5ta_' * 10}"
 
-STILL_CHANGEABLE = ["booking_confirmed", "booking_changed", "booking_reminder_eve"]
+NOT_WHILE_A_CHANGE_IS_POSSIBLE = {
+    Kind.BOOKING_CONFIRMED_SAME_DAY: "it was completed after the deadline",
+    Kind.BOOKING_CHANGED_FINAL: "the new slot's deadline is past",
+    Kind.BOOKING_REMINDER_DAY: "it is due at the deadline at the soonest",
+    Kind.BOOKING_LATE: "the call has begun by the clock",
+    Kind.VERIFICATION_CODE: "it is for no booking",
+    Kind.CUSTOMER_REQUEST: "it is for no booking",
+    Kind.CALL_MISSED: "it is for no booking",
+}
+POSSIBLY_CHANGEABLE = [kind for kind in CUSTOMER_KINDS if Status.CONFIRMED in (NATURES[kind].true_while or Status)]
+STILL_CHANGEABLE = [kind for kind in POSSIBLY_CHANGEABLE if kind not in NOT_WHILE_A_CHANGE_IS_POSSIBLE]
+TELL_OF_SOMETHING_ELSE = {Kind.TERMS_CHANGED, Kind.INQUIRY_HANDED_OVER}
+"""They lead to the booking page, which says until when."""
 CODES_ALONE = ["verification_code"]
+WITHOUT_A_TIME = [*CODES_ALONE, "customer_request"]
 CONFIRMATIONS = ["booking_confirmed", "booking_confirmed_same_day"]
 
 
@@ -90,6 +107,7 @@ def booking_words(language: str, *, shop: str = "QUEENS COURT", customer_zone: Z
         call_url=CALL_URL,
         page_url=PAGE_URL,
         rebook_url=f"https://{HOST}/s/queens-court",
+        notice_url="https://www.example.jp/news/maintenance",
         entry_minutes=10,
         device_check_url=f"https://{HOST}/check",
         contact_url="https://contact.example.jp/form",
@@ -97,10 +115,52 @@ def booking_words(language: str, *, shop: str = "QUEENS COURT", customer_zone: Z
         terms_url=f"https://{HOST}/terms/2021-09-28",
         provider_terms_url="https://provider.example.com/tos",
         provider_name="Example Video Inc.",
+        upcoming_at=START - timedelta(days=1),
+        upcoming_terms_url=f"https://{HOST}/terms/2025-11-22",
+    )
+
+
+ABOUT_CALLS = {Kind.SHOP_CALL_MISSED, Kind.SHOP_CALLS_UNANSWERED}
+
+
+def missed_call_words(language: str, *, end_reason: str = "no_answer") -> MissedCallWords:
+    return MissedCallWords.of(
+        language=language,
+        zone=TOKYO,
+        requested_at=START,
+        waited_seconds=60,
+        end_reason=end_reason,
+        escalate_after=3,
+        shop_name="QUEENS COURT Kobe",
+        contact_url="https://contact.example.jp/form",
+    )
+
+
+def people_words(language: str) -> PeopleWords:
+    return PeopleWords(
+        shop_short="QUEENS COURT",
+        shop_name="QUEENS COURT Kobe",
+        contact_url="https://contact.example.jp/form",
+        privacy_url="https://brand.example.jp/privacy",
+        terms_url=f"https://{HOST}/terms/2021-09-28",
+        provider_terms_url="https://provider.example.com/tos",
+        provider_name="Example Video Inc.",
+        reference="K7M2-94QX",
+        when_long=dates.long(START, TOKYO, language),
+        inquiry_id="0197e3a2-8100-7b10-8c44-1a0f5a0f4922",
+        topic=topic_words("video_call", language),
+        handed_to="Example Video Inc.",
+        lines=("The sound is gone.", "It was fine before."),
+        text="Please tell us which device you use.",
+        page_url=PAGE_URL,
     )
 
 
 def words_for(kind: str, language: str) -> Mapping[str, object]:
+    if kind in OF_PEOPLE:
+        return people_words(language).words()
+    if kind in ABOUT_CALLS:
+        return missed_call_words(language).words()
     if kind in CUSTOMER_KINDS:
         return booking_words(language).words()
     if kind in CASE_KINDS:
@@ -116,6 +176,8 @@ def words_for(kind: str, language: str) -> Mapping[str, object]:
         reference="K7M2-94QX",
         channel="mail",
         cause="customer",
+        absent="shop",
+        talked_minutes=18,
         staff_call_url=STAFF_URL,
         contact_url="https://contact.example.jp/form",
     ).words()
@@ -227,6 +289,69 @@ def test_no_message_advertises(kind: str, channel: str, language: str) -> None:
     assert not any(
         word in text for word in ["新着", "クーポン", "キャンペーン", "おすすめ", "coupon", "campaign", "new in"]
     )
+
+
+@pytest.mark.parametrize(
+    ("absent", "language", "why", "told"),
+    [
+        ("customer", "ja", "お客様の入室がありませんでした", "お客様へのご案内はお送りしません。"),
+        ("customer", "en", "the customer did not join", "The customer is not written to."),
+        ("shop", "ja", "お客様がお待ちの間、ショップの方が入室していませんでした", "お詫びと再予約のご案内"),
+        ("shop", "en", "nobody of the shop was in the call while the customer waited", "is sent an apology"),
+        ("both", "ja", "お客様・ショップともに入室がありませんでした", "お客様へのご案内はお送りしません。"),
+        ("both", "en", "neither the customer nor the shop joined", "The customer is not written to."),
+        ("each_other", "ja", "お客様とショップの入室の時間が合いませんでした", "お客様へのご案内はお送りしません。"),
+        ("each_other", "en", "the customer and the shop missed each other", "The customer is not written to."),
+    ],
+)
+def test_a_notice_of_a_call_that_was_not_held_says_why_and_what_the_customer_is_told(
+    absent: str, language: str, why: str, told: str
+) -> None:
+    words = ShopNoticeWords.of(
+        language=language,
+        zone=TOKYO,
+        starts_at=START,
+        shop_name="VICKY",
+        reference="K7M2-94QX",
+        channel="sms",
+        absent=absent,
+        contact_url="https://contact.example.jp/form",
+    ).words()
+
+    text = render("shop_no_show", channel="mail", language=language, words=words).text
+
+    assert f": {why}\n" in text
+    assert told in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_notice_of_a_call_that_is_over_says_how_long_it_was(language: str) -> None:
+    assert ": 18" in message("shop_call_ended", "mail", language).text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("end_reason", "is_told"),
+    [
+        ("no_answer", True),
+        ("hung_up", False),
+        ("caller_gone", False),
+        ("never_entered", False),
+        ("connection", False),
+    ],
+)
+def test_a_notice_of_a_missed_call_says_that_the_caller_is_told_only_where_it_is_so(
+    end_reason: str, language: str, *, is_told: bool
+) -> None:
+    words = missed_call_words(language, end_reason=end_reason).words()
+
+    text = render("shop_call_missed", channel="mail", language=language, words=words).text
+
+    told, untold = {
+        "ja": ("連絡先を残されたお客様には、ご予約のご案内をお送りします。", "お客様へのご案内はお送りしません。"),
+        "en": ("A customer who left a contact is told how to book.", "The customer is not written to."),
+    }[language]
+    assert (told in text, untold in text) == (is_told, not is_told)
 
 
 # What every SMS keeps to
@@ -349,6 +474,10 @@ def test_a_japanese_confirmation_names_both_links_in_the_words_of_the_service(ki
     assert re.search(rf"予約ページURL\s{re.escape(PAGE_URL)}\s", text)
 
 
+def test_no_exception_is_made_of_a_message_that_needs_none() -> None:
+    assert set(NOT_WHILE_A_CHANGE_IS_POSSIBLE) <= set(POSSIBLY_CHANGEABLE)
+
+
 @pytest.mark.parametrize("kind", STILL_CHANGEABLE)
 @pytest.mark.parametrize("channel", ["sms", "mail"])
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -373,9 +502,16 @@ def test_while_a_change_is_possible_the_sms_says_until_when(kind: str, language:
     assert deadline in message(kind, "sms", language).text
 
 
-@pytest.mark.parametrize("kind", STILL_CHANGEABLE)
-def test_while_a_change_is_possible_the_mail_says_until_when_and_where(kind: str) -> None:
-    assert "2025年11月22日(土)24:00まで(日本時間)" in message(kind, "mail", "ja").text
+@pytest.mark.parametrize("kind", [each for each in STILL_CHANGEABLE if each not in TELL_OF_SOMETHING_ELSE])
+@pytest.mark.parametrize(
+    ("language", "deadline"),
+    [
+        ("ja", "2025年11月22日(土)24:00まで(日本時間)"),
+        ("en", "until Saturday, November 22, 2025, 24:00 (Japan time)"),
+    ],
+)
+def test_while_a_change_is_possible_the_mail_says_until_when_and_where(kind: str, language: str, deadline: str) -> None:
+    assert deadline in message(kind, "mail", language).text
 
 
 @pytest.mark.parametrize(
@@ -447,6 +583,14 @@ def test_a_reminder_sent_on_the_day_before_a_call_after_midnight_does_not_say_to
     assert soon == "明日11/23(日)00:10"
 
 
+@pytest.mark.parametrize("kind", [kind for kind, nature in NATURES.items() if nature.keeps_quiet])
+def test_what_may_wait_for_the_morning_says_today_of_no_day_by_itself(kind: str) -> None:
+    # A word that is filled in at the moment of sending may.
+    said = "".join(path.read_text(encoding="utf-8") for path in (FOLDER / kind).iterdir())
+
+    assert not re.search("本日|今日|昨日|明日|today|yesterday|tomorrow", said)
+
+
 # What every mail keeps to
 
 
@@ -487,7 +631,9 @@ def test_every_mail_to_a_customer_says_who_operates_the_call(kind: str, channel:
     assert operated[language] in message(kind, channel, language).text
 
 
-@pytest.mark.parametrize(("kind", "channel", "language"), [each for each in EVERY_MAIL if each[0] not in CODES_ALONE])
+@pytest.mark.parametrize(
+    ("kind", "channel", "language"), [each for each in EVERY_MAIL if each[0] not in WITHOUT_A_TIME]
+)
 def test_every_time_in_a_mail_names_its_zone(kind: str, channel: str, language: str) -> None:
     assert {"ja": "日本時間", "en": "Japan time"}[language] in message(kind, channel, language).text
 
@@ -761,6 +907,26 @@ def test_a_reminder_says_today_only_where_it_is_true(at: datetime, now: datetime
 )
 def test_a_reminder_speaks_from_the_day_it_is_sent(now: datetime, language: str, said: str) -> None:
     assert dates.soon(START, TOKYO, language, now=now) == said
+
+
+@pytest.mark.parametrize(
+    ("policy", "language", "said"),
+    [
+        (END_OF_THE_DAY_BEFORE, "ja", "予約日前日まで"),
+        (END_OF_THE_DAY_BEFORE, "en", "until the end of the day before"),
+        (DeadlinePolicy(days_before=3, at="24:00"), "ja", "予約日の3日前まで"),
+        (DeadlinePolicy(days_before=3, at="24:00"), "en", "until the end of the day 3 days before"),
+        (DeadlinePolicy(days_before=1, at="18:00"), "ja", "予約日前日の18:00まで"),
+        (DeadlinePolicy(days_before=1, at="18:00"), "en", "until 18:00 on the day before"),
+        (DeadlinePolicy(days_before=2, at="12:30"), "ja", "予約日の2日前の12:30まで"),
+        (DeadlinePolicy(days_before=2, at="12:30"), "en", "until 12:30 on the day 2 days before"),
+        (DeadlinePolicy(hours_before=72), "ja", "ご予約の開始72時間前まで"),
+        (DeadlinePolicy(hours_before=72), "en", "until 72 hours before it starts"),
+        (DeadlinePolicy(hours_before=1), "en", "until 1 hour before it starts"),
+    ],
+)
+def test_a_shops_rule_for_deadlines_is_said_as_it_is(policy: DeadlinePolicy, language: str, said: str) -> None:
+    assert dates.policy(policy, language) == said
 
 
 def test_a_deadline_is_given_in_the_customers_zone_too() -> None:

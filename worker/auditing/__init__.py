@@ -10,7 +10,7 @@ What happened since the last head is held by triggers and hashes alone.
 
 from worker.auditing.heads import exported, head_is_owed, sign_day
 from worker.auditing.signing import public_key
-from worker.auditing.trail import StillKept, append, purge, reason_of, record_disclosure, trail
+from worker.auditing.trail import StillKept, append, chain_of_shop, purge, reason_of, record_disclosure, trail
 from worker.auditing.verifying import Finding, Report, What, verify
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "StillKept",
     "What",
     "append",
+    "chain_of_shop",
     "exported",
     "head_is_owed",
     "public_key",

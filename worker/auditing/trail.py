@@ -3,10 +3,10 @@
 Everything happens in the caller's transaction, so that an event is there exactly if what it is about is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, cast
-from uuid import UUID
+from typing import Any, NamedTuple, cast
+from uuid import UUID, uuid5
 
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.orm import Session
@@ -30,6 +30,9 @@ from worker.database import insert_new
 from worker.seals import Place, seal, unseal
 
 RECORDS_KEPT_MONTHS = 36
+_SHOPS = UUID("5d2c1f5e-8f0b-4a57-9c3c-6a4f5b9e1d70")
+"""The name space of shops' chains; drawn once, never changed."""
+_SEALED_FOR = "sealed_for"
 
 # Core tables, without the ORM: what it has loaded of a chain may be older than the lock.
 _CHAINS = cast(Table, CaseChain.__table__)
@@ -39,6 +42,15 @@ _RECORDS = cast(Table, DisclosureRecord.__table__)
 
 class StillKept(Exception):  # noqa: N818 - a state of the data
     """A case may not be purged yet: a disclosure record of it must be kept longer. Bears the case's id."""
+
+
+def chain_of_shop(shop_id: str | None) -> UUID:
+    """Return the id under which what people do about a shop's customers is chained; None: about all shops'.
+
+    A shop's chain is verified and signed as a case's is, and stands in the same tables under this id. It is never
+    purged. Its reasons are sealed for whom they are about (`sealed_for`), so that they can go without it.
+    """
+    return uuid5(_SHOPS, shop_id or "")
 
 
 def append(
@@ -63,7 +75,8 @@ def append(
         at: when it happened, in business time.
         actor: `system`, `applicant`, `counterparty`, `person:<name>` or `key:<id>`; never a mail address.
         role: in which role a person acted.
-        reason: a person's own words, up to 400 characters; sealed under the case's key.
+        reason: a person's own words, up to 400 characters; sealed under the case's key, or under the key of whom the
+            fact `sealed_for` names, such as a customer.
         facts: see `models.audit.plain`: ids, numbers, instants and words, never personal data.
 
     Raises:
@@ -82,7 +95,7 @@ def append(
         kind=str(kind),
         actor=str(actor),
         role=None if role is None else str(role),
-        sealed_reason=None if reason is None else seal(session, _place(case_id, number), reason),
+        sealed_reason=None if reason is None else seal(session, _place(case_id, number, known), reason),
         facts=known,
         previous_hash=chain.head,
     )
@@ -177,7 +190,7 @@ def reason_of(session: Session, event: CaseEvent) -> str | None:
     """
     if event.sealed_reason is None:
         return None
-    return unseal(session, _place(event.case_id, event.number), event.sealed_reason)
+    return unseal(session, _place(event.case_id, event.number, event.facts), event.sealed_reason)
 
 
 def purge(session: Session, case_id: UUID, *, at: datetime, because: str) -> CaseStub:
@@ -251,8 +264,9 @@ def _begun(session: Session, case_id: UUID) -> _End:
     return chain
 
 
-def _place(case_id: UUID, number: int) -> Place:
-    return Place(case_id, "case_events", "sealed_reason", f"{case_id}:{number}")
+def _place(case_id: UUID, number: int, facts: Mapping[str, Any]) -> Place:
+    subject = UUID(facts[_SEALED_FOR]) if _SEALED_FOR in facts else case_id
+    return Place(subject, "case_events", "sealed_reason", f"{case_id}:{number}")
 
 
-__all__ = ["StillKept", "append", "purge", "reason_of", "record_disclosure", "trail"]
+__all__ = ["StillKept", "append", "chain_of_shop", "purge", "reason_of", "record_disclosure", "trail"]

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from ipaddress import ip_address, ip_network
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -27,11 +26,11 @@ from worker.chance import new_id
 from worker.clock import unix_ms
 from worker.derived_keys import fingerprint
 from worker.jobs import Link, enqueue, enqueue_chain
+from worker.networks import network_of
 
 _log = logging.getLogger(__name__)
 
 APPLICANT, COUNTERPARTY = Actor("applicant"), Actor("counterparty")
-_IPV4 = 4
 A_MAILBOX_A_DAY = Cap(5, timedelta(days=1))
 """Links to confirm an address, to one registered address, whoever asks for them."""
 LIMITS: Mapping[str, Cap] = {
@@ -361,7 +360,7 @@ def cases_against(session: Session, case: DisclosureCase, *, since: datetime) ->
 
 def _admit(session: Session, form: Form, *, proven_by: UUID | None, now: datetime) -> None:
     """Count a form. What anybody may type counts by the network it came from, or each could lock the other out."""
-    network = _network(form.network)
+    network = network_of(form.network) if form.network else ""
     keys: dict[str, tuple[str, ...]] = (
         {
             "network": (network,),
@@ -377,14 +376,6 @@ def _admit(session: Session, form: Form, *, proven_by: UUID | None, now: datetim
         if limits.count(session, key, cap, now=now) > cap.most:
             _, ends_at = limits.counted(session, key, now=now)
             raise TooManyRequests(retry_at=ends_at)
-
-
-def _network(address: str | None) -> str:
-    """Return what counts as one network: an IPv4 address, or the /64 that one subscriber has of IPv6."""
-    if address is None:
-        return ""
-    given = ip_address(address)
-    return str(given) if given.version == _IPV4 else str(ip_network((given, 64), strict=False))
 
 
 def _live_key(case: DisclosureCase) -> str:

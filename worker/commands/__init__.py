@@ -1,7 +1,7 @@
 """What `python -m worker <name>` can do, one file per command.
 
 Commands for people's work are clients of the API, so that roles are held in one place. Only `keys`, `jobs`, `clock`,
-`migrate`, `seed`, `restored` and `audit` talk to the database themselves.
+`migrate`, `seed`, `restored`, `retention` and `audit` talk to the database themselves.
 """
 
 import argparse
@@ -16,12 +16,15 @@ COMMANDS = {
     "keys": "make, list and revoke API keys",
     "jobs": "list waiting, late and parked jobs; retry or discard one",
     "messages": "messages whose outcome is unknown; resend or close one, lift a silence, fix a share",
+    "suspensions": "stop the service, at once or from an instant on; look first whom it concerns; undo, lift",
     "cases": "disclosure cases: what waits, show, reveal, propose, approve, papers, payments, the letter",
-    "audit": "verify the audit trail of disclosure cases; print its signed daily heads",
+    "shops": "feed a shop's profile from a file, preview it, see its versions",
+    "audit": "verify the audit trail of disclosure cases and shops; print its signed daily heads",
+    "retention": "what each shop keeps of its customers, what is due to go, and what is gone",
     "restored": "after a restore from backup, before workers start: mark what was not final as unknown",
     "clock": "show business time, or move it forward (not in production)",
     "up": "start everything for development (`make up`)",
-    "demo": "play a booking and a disclosure case, whole, against a running stack (`make demo`)",
+    "demo": "play a booking, a call at once and a disclosure case, whole, against a running stack (`make demo`)",
 }
 
 

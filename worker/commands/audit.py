@@ -1,5 +1,7 @@
 """The audit trail of disclosure cases: verify it from end to end; print the signed heads, to be kept elsewhere.
 
+What operators did about customers is chained per shop in the same way; a shop's chain counts as one more case.
+
 `verify` answers 0 if everything is as it was written, 1 if something is not, 3 if the rest is but some heads or stubs
 were signed under a SECRET_KEY that is gone; give `--public-key` as `head --public-key` printed it at the time.
 

@@ -10,8 +10,6 @@ Answers 0 if it is done, 1 if the API refused, 2 for wrong use, 3 if the API can
 """
 
 import argparse
-import os
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -32,10 +30,8 @@ from models.work import Work
 from worker.chance import new_id
 from worker.clock import unix_ms
 from worker.commands import case_lines
-from worker.settings import settings
+from worker.commands.client import Api, RefusedError, Said, WrongUseError, api, refusal, run
 
-DONE, REFUSED, WRONG_USE, UNREACHABLE = 0, 1, 2, 3
-_SECONDS = 30
 _TRIES = 3
 _LEAST_DIGEST = 8
 _MISSING = ("name", "counterparty_nickname", "item_number", "item_name", "won_on", "circumstances", "reason")
@@ -43,24 +39,11 @@ _PARTS = ("form", "stage_2", "opinion", "parties", "notes", "wishes", "reasons")
 _FIELDS = ("name", "kana", "postal_code", "address")
 
 
-class RefusedError(Exception):
-    """The API refused; bears what it said."""
-
-    def __init__(self, problem: Mapping[str, Any]) -> None:
-        super().__init__(problem.get("code", "refused"))
-        self.problem = problem
-
-
-class WrongUseError(Exception):
-    """What was named is not there, or not one."""
-
-
 @dataclass(frozen=True)
 class Client:
-    """The API as one person sees it."""
+    """What the API says of cases to one person."""
 
-    api: str
-    key: str
+    api: Api
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Read something."""
@@ -88,22 +71,9 @@ class Client:
         return str(found[0]["id"])
 
     def _ask(self, method: str, path: str, **request: Any) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self.key}", **request.pop("headers", {})}
         # What is not kept under an idempotency key (a look, a letter) is asked for once.
         tries = 1 if path.endswith(("/reveal", "/print", "/reasons")) else _TRIES
-        for left in reversed(range(tries)):
-            try:
-                answer = requests.request(
-                    method, f"{self.api}/v1/case-work{path}", headers=headers, timeout=_SECONDS, **request
-                )
-            except requests.ConnectionError:
-                if not left:
-                    raise
-            else:
-                break
-        if not answer.ok:
-            raise RefusedError(answer.json())
-        return answer
+        return self.api.ask(method, f"/v1/case-work{path}", tries=tries, **request)
 
 
 Act = Callable[[Client, argparse.Namespace], Iterable[str]]
@@ -111,40 +81,18 @@ Act = Callable[[Client, argparse.Namespace], Iterable[str]]
 
 def main(arguments: Sequence[str]) -> int:
     """Run `cases <action>`."""
-    parser = _parser()
-    chosen = parser.parse_args(arguments)
-    key = chosen.key or os.environ.get("TORITSUGI_API_KEY", "")
-    client = Client((chosen.api or os.environ.get("TORITSUGI_URL", settings().public_url)).rstrip("/"), key)
-    act: Act = chosen.act
-    try:
-        for line in act(client, chosen):
-            print(line)  # noqa: T201 - a command talks to its terminal
-    except RefusedError as refused:
-        _complain(*_refusal(refused.problem))
-        return REFUSED
-    except WrongUseError as error:
-        _complain(str(error))
-        return WRONG_USE
-    except requests.RequestException as error:
-        _complain(f"the API at {client.api} cannot be reached ({type(error).__name__})")
-        return UNREACHABLE
-    return DONE
+    chosen = _parser().parse_args(arguments)
+    there, act = api(url=chosen.api, key=chosen.key), chosen.act
+    return run(there, lambda: act(Client(there), chosen), refused_as=_refusal)
 
 
-def _refusal(problem: Mapping[str, Any]) -> Iterable[str]:
-    yield f"{problem.get('code', 'refused')}: {problem.get('detail', 'the API refused')}"
-    for fault in problem.get("errors", ()):
-        yield f"  {fault['pointer']}: {fault['detail']}"
+def _refusal(problem: Said) -> Iterable[str]:
+    yield from refusal(problem)
     if problem.get("lacks"):
         yield f"  lacks: {problem['lacks']}"
     if "case" in problem:
         yield "as it stands now:"
         yield from (f"  {line}" for line in case_lines.of_now(problem["case"]))
-
-
-def _complain(*lines: str) -> None:
-    for line in lines:
-        print(line, file=sys.stderr)  # noqa: T201 - a command talks to its terminal
 
 
 # What is read

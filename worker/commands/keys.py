@@ -50,10 +50,12 @@ class Person:
     Attributes:
         name: small letters, digits, `.`, `_` and `-`, beginning with a letter: what trails and four eyes know them by.
         roles: what they may do with disclosure cases.
+        member: who they are at the marketplace, by its own id, if they have an account there.
     """
 
     name: str
     roles: tuple[Role, ...]
+    member: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a name that might be two people's, and a person who may do nothing.
@@ -94,8 +96,11 @@ def development_key(session: Session) -> str:
     if settings().environment is Environment.PRODUCTION:
         raise ValueError("there is no development key in production; use `keys make`")
     secret = _text(derived("development-api-key"))
-    if session.get(ApiKey, _DEVELOPMENT) is None:
+    made_before = session.get(ApiKey, _DEVELOPMENT)
+    if made_before is None:
         return _write(session, _DEVELOPMENT, secret, label="made by `make up`", scopes=list(Scope), shops=None)
+    # By an older release, perhaps, which knew fewer scopes.
+    made_before.scopes = list(Scope)
     return _token(_DEVELOPMENT, secret)
 
 
@@ -143,6 +148,7 @@ def _write(
             shops=list(shops) if shops is not None else None,
             person=person.name if person else None,
             roles=[str(role) for role in person.roles] if person else None,
+            member=person.member if person else None,
             created_at=clock().now(),
         )
     )
@@ -174,6 +180,7 @@ def main(arguments: Sequence[str]) -> int:
     make.add_argument("--shop", action="append", help="a shop it may act for; none: all shops")
     make.add_argument("--person", help="whose own key it is: the one name that trails and four eyes know them by")
     make.add_argument("--role", action="append", default=[], choices=[str(role) for role in Role], help="the person's")
+    make.add_argument("--member", help="the person's own id at the marketplace: its cases are kept from them")
     actions.add_parser("list", help="list the keys, without their secrets")
     revoke = actions.add_parser("revoke", help="end a key at once")
     revoke.add_argument("id")
@@ -211,9 +218,10 @@ def _act(session: Session, chosen: argparse.Namespace) -> list[str]:
 
 def _made(session: Session, chosen: argparse.Namespace) -> str:
     scopes = [Scope(scope) for scope in chosen.scope]
-    if chosen.person is None and chosen.role:
-        raise ValueError("roles are a person's; say whose with --person")
-    person = None if chosen.person is None else Person(chosen.person, tuple(Role(role) for role in chosen.role))
+    if chosen.person is None and (chosen.role or chosen.member):
+        raise ValueError("roles and an account at the marketplace are a person's; say whose with --person")
+    roles = tuple(Role(role) for role in chosen.role)
+    person = None if chosen.person is None else Person(chosen.person, roles, chosen.member)
     if person is not None:
         scopes = list(dict.fromkeys([*scopes, Scope.CASES_WORK]))
     if not scopes:

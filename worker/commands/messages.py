@@ -1,16 +1,16 @@
-"""Messages whose outcome nobody could find out, and what a person decides about them. A client of the API."""
+"""Messages whose outcome nobody could find out, and what a person decides about them. A client of the API.
+
+Answers 0 if it is done, 1 if the API refused, 2 for wrong use, 3 if the API cannot be reached.
+"""
 
 import argparse
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import requests
 
-from worker.settings import settings
-
-_SECONDS = 30
+from worker.commands.client import Api, api, run
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,24 +38,17 @@ def main(arguments: Sequence[str]) -> int:
     share.add_argument("share", help="a number, or `drift` to give it back")
     share.add_argument("--reason", required=True)
     chosen = parser.parse_args(arguments)
-    answer = _ask(chosen)
-    body: dict[str, Any] = answer.json()
-    if not answer.ok:
-        parser.exit(2, f"{body.get('code', answer.status_code)}: {body.get('detail', 'the API refused')}\n")
-    print(_shown(chosen.action, body))  # noqa: T201 - a command talks to its terminal
-    return 0
+    there = api()
+    return run(there, lambda: _shown(chosen.action, _ask(there, chosen).json()))
 
 
-def _ask(chosen: argparse.Namespace) -> requests.Response:
-    base = os.environ.get("TORITSUGI_URL", settings().public_url).rstrip("/")
-    headers = {"Authorization": f"Bearer {os.environ.get('TORITSUGI_API_KEY', '')}"}
+def _ask(there: Api, chosen: argparse.Namespace) -> requests.Response:
     if chosen.action == "list":
-        wanted = {"state": chosen.state}
-        return requests.get(f"{base}/v1/messages", params=wanted, headers=headers, timeout=_SECONDS)
+        return there.ask("GET", "/v1/messages", params={"state": chosen.state})
     if chosen.action == "show":
-        return requests.get(f"{base}/v1/messages/{chosen.id}", headers=headers, timeout=_SECONDS)
+        return there.ask("GET", f"/v1/messages/{chosen.id}")
     path, body = _decision(chosen)
-    return requests.post(f"{base}{path}", json=body, headers=headers, timeout=_SECONDS)
+    return there.ask("POST", path, json=body)
 
 
 def _decision(chosen: argparse.Namespace) -> tuple[str, Mapping[str, Any]]:
@@ -70,12 +63,14 @@ def _decision(chosen: argparse.Namespace) -> tuple[str, Mapping[str, Any]]:
     return f"/v1/carriers/{chosen.account}/share", {**reason, "share": share}
 
 
-def _shown(action: str, body: Mapping[str, Any]) -> str:
+def _shown(action: str, body: Mapping[str, Any]) -> Iterator[str]:
     if action != "list":
-        return json.dumps(body, indent=2, ensure_ascii=False)
-    lines = [
-        f"{each['id']}  {each['kind']}  {each['channel']}  {each['state']}  {each['because'] or ''}  "
-        f"since {each['created_at']}  policy {each['when_unknown']}".rstrip()
-        for each in body["messages"]
-    ]
-    return "\n".join(lines or ["none"])
+        yield json.dumps(body, indent=2, ensure_ascii=False)
+        return
+    for each in body["messages"]:
+        yield (
+            f"{each['id']}  {each['kind']}  {each['channel']}  {each['state']}  {each['because'] or ''}  "
+            f"since {each['created_at']}  policy {each['when_unknown']}".rstrip()
+        )
+    if not body["messages"]:
+        yield "none"

@@ -33,6 +33,7 @@ from worker.settings import REPOSITORY
 from worker.stack import Stack, StackError
 
 FIRST_SHOP = "queens-court"
+FIRST_STAFF = "sakura"
 
 VAR = REPOSITORY / "var"
 DEVELOPMENT_ENV = VAR / "development.env"
@@ -118,6 +119,17 @@ def _free_slot(base_url: str, key: str) -> str | None:
     return slots[len(slots) // 2]["starts_at"] if slots else None
 
 
+def _staff_page(base_url: str, key: str) -> str:
+    answer = requests.post(
+        f"{base_url}/v1/shops/{FIRST_SHOP}/staff/{FIRST_STAFF}/links",
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=10,
+    )
+    answer.raise_for_status()
+    url: str = answer.json()["url"]
+    return url
+
+
 def say(text: str = "") -> None:
     """Print a line for the person at the terminal, at once; a terminal that is gone is no reason to fail."""
     with contextlib.suppress(OSError):
@@ -180,6 +192,9 @@ def _settings_of_a_stack(broker_url: str) -> dict[str, str]:
         "TWILIO_API_URL": sandbox,
         "SENDGRID_API_URL": sandbox,
         "SENDGRID_EVENTS_URL": f"{public}/v1/receipts/sendgrid",
+        "LIVEKIT_URL": sandbox,
+        "LIVEKIT_MEET_URL": sandbox,
+        "LIVEKIT_WEBHOOK_URL": f"{public}/v1/receipts/video/livekit",
         "SANDBOX_HOST": "127.0.0.1",
         "SANDBOX_LEDGER": str(VAR / "sandbox.db"),
         **_make_keys(),
@@ -281,6 +296,9 @@ def _welcome(environment: Mapping[str, str], key: str) -> None:
     if (slot := _free_slot(addresses["api"], key)) is not None:
         say("\nBook a first call:\n")
         say(first_request(addresses["api"], key, slot))
+    say("\nOr be called at once: open the staff page in one window, and in another press 開始 at")
+    say(f"{addresses['public']}/s/{FIRST_SHOP}/call\n")
+    say(f"  Staff     {_staff_page(addresses['api'], key)}")
     say("\nOr watch a whole journey, in another terminal: make demo")
     say("Ctrl-C stops everything.\n")
 

@@ -57,6 +57,7 @@ class Relay:
 
     def __init__(self) -> None:
         self._enabled = False
+        self._ends = False
         self._waiting: deque[Ring] = deque(maxlen=_MOST_WAITING)
         self._wake = Event()
         self._thread: Thread | None = None
@@ -72,7 +73,17 @@ class Relay:
 
     def enable(self) -> None:
         """Let this process hand over jobs; its thread starts with the first one."""
-        self._enabled = True
+        self._enabled, self._ends = True, False
+
+    def close(self, *, within_seconds: float) -> None:
+        """Hand over what waits, and end the thread; whatever cannot be handed over in time, a mark finds.
+
+        What is owed from now on is left to the sweep, until `enable`.
+        """
+        self._enabled, self._ends = False, True
+        if self._thread is not None and self._process == os.getpid():
+            self._wake.set()
+            self._thread.join(within_seconds)
 
     @property
     def is_ready(self) -> bool:
@@ -99,11 +110,12 @@ class Relay:
         self._thread.start()
 
     def _run(self) -> None:
-        while True:
+        while not self._ends:
             self._wake.wait()
             self._wake.clear()
             while batch := self._take():
                 self._hand_over(batch)
+        self._publisher.close()
 
     def _take(self) -> list[Ring]:
         batch: list[Ring] = []

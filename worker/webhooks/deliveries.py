@@ -8,10 +8,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from models.access import ApiKey
-from models.job import Name
+from models.job import Name, Queue
 from models.webhook import (
     KEPT,
     LOST,
+    URGENT_FOR,
     Cause,
     EventType,
     Heard,
@@ -22,12 +23,12 @@ from models.webhook import (
     WebhookEvent,
     WebhookResend,
 )
-from worker.chance import jitter, new_id
+from worker.chance import first_id, jitter, new_id
 from worker.clock import unix_ms
-from worker.jobs import enqueue
+from worker.jobs import drop_timers, enqueue
 from worker.webhooks import endpoints
-from worker.webhooks.events import body_of, write
-from worker.webhooks.posting import RESOLVER_SECONDS, SECONDS
+from worker.webhooks.events import URGENT_EVENTS, body_of, queue_of, write
+from worker.webhooks.posting import RESOLVER_SECONDS, SECONDS, URGENT_SECONDS
 
 LEASE = timedelta(seconds=SECONDS + RESOLVER_SECONDS + 5)
 PAGE = 100
@@ -43,6 +44,7 @@ class Plan:
     event_id: UUID
     url: str
     body: bytes
+    seconds: float
     secrets: tuple[str, ...]
 
 
@@ -157,7 +159,10 @@ def claim(session: Session, delivery_id: UUID, number: int, *, now: datetime) ->
     if endpoint.disabled_at is not None and not is_test:
         delivery.stop("endpoint_disabled", now=now)
         return None
-    if not is_test and (later := endpoint.room_at(now, _under_way(session, endpoint.id, now), jitter=jitter(1.0))):
+    event = session.get_one(WebhookEvent, delivery.event_id)
+    is_urgent = _queue_of(delivery, event) is Queue.CALLS
+    under_way = _under_way(session, endpoint.id, now, is_urgent=is_urgent)
+    if not is_test and (later := endpoint.room_at(now, under_way, jitter=jitter(1.0), is_urgent=is_urgent)):
         delivery.put_off(later)
         _owe_attempt(session, delivery)
         return None
@@ -170,9 +175,9 @@ def claim(session: Session, delivery_id: UUID, number: int, *, now: datetime) ->
         started_at=now,
     )
     session.add(attempt)
-    event = session.get_one(WebhookEvent, delivery.event_id)
     ring = tuple(endpoints.secrets(session, endpoint.id, now=now))
-    return Plan(delivery.id, attempt.id, endpoint.id, event.id, endpoint.url, body_of(event), ring)
+    seconds = URGENT_SECONDS if is_urgent else SECONDS
+    return Plan(delivery.id, attempt.id, endpoint.id, event.id, endpoint.url, body_of(event), seconds, ring)
 
 
 def record(session: Session, plan: Plan, heard: Heard, *, now: datetime) -> bool:
@@ -190,6 +195,7 @@ def record(session: Session, plan: Plan, heard: Heard, *, now: datetime) -> bool
         delivery.learn_late(heard, now=now)
     else:
         _go_on(session, delivery, heard, now=now)
+    _let_in(session, endpoint.id)
     return was_enabled and endpoint.disabled_at is not None
 
 
@@ -224,14 +230,44 @@ def _go_on(session: Session, delivery: WebhookDelivery, heard: Heard, *, now: da
         _owe_attempt(session, delivery)
 
 
+def _let_in(session: Session, endpoint_id: UUID) -> None:
+    """Let the next go that only wanted for room, if it is one that rings: the second it was put off by is long."""
+    waits = (
+        select(WebhookDelivery)
+        .join(WebhookEvent, WebhookEvent.id == WebhookDelivery.event_id)
+        .where(
+            WebhookDelivery.endpoint_id == endpoint_id,
+            WebhookDelivery.id >= first_id(unix_ms() - URGENT_FOR // timedelta(milliseconds=1)),
+            WebhookDelivery.state == State.WAITING,
+            WebhookDelivery.tries == 0,
+            WebhookDelivery.next_attempt_at > WebhookDelivery.created_at,
+            WebhookEvent.type.in_(URGENT_EVENTS),
+        )
+        .order_by(WebhookDelivery.id)
+        .limit(1)
+    )
+    for delivery in session.scalars(waits):
+        delivery.take_up()
+        drop_timers(session, delivery.id)
+        _owe_attempt(session, delivery)
+
+
 def _owe_attempt(session: Session, delivery: WebhookDelivery) -> None:
+    event = session.get_one(WebhookEvent, delivery.event_id)
     enqueue(
         session,
         Name.DELIVER_WEBHOOK,
         due_at=delivery.next_attempt_at,
+        timer_of=delivery.id if delivery.is_put_off else None,
+        queue=_queue_of(delivery, event),
         delivery_id=delivery.id,
         number=delivery.tries + 1,
     )
+
+
+def _queue_of(delivery: WebhookDelivery, event: WebhookEvent) -> Queue:
+    # Only what was never put off is in a hurry: a ringing that is told late rings no more.
+    return queue_of(event.type) if delivery.tries == 0 and not delivery.is_put_off else Queue.WEBHOOKS
 
 
 def _locked(session: Session, delivery_id: UUID) -> tuple[WebhookEndpoint | None, WebhookDelivery | None]:
@@ -244,13 +280,16 @@ def _locked(session: Session, delivery_id: UUID) -> tuple[WebhookEndpoint | None
     return endpoint, delivery
 
 
-def _under_way(session: Session, endpoint_id: UUID, now: datetime) -> list[datetime]:
+def _under_way(session: Session, endpoint_id: UUID, now: datetime, *, is_urgent: bool) -> list[datetime]:
     query = select(WebhookAttempt.started_at).where(
         WebhookAttempt.endpoint_id == endpoint_id,
         WebhookAttempt.ended_at.is_(None),
         # What a killed process left open must not block the endpoint until it is found.
         WebhookAttempt.started_at > now - LEASE,
     )
+    if is_urgent:
+        of_calls = select(WebhookDelivery.id).join(WebhookEvent).where(WebhookEvent.type.in_(URGENT_EVENTS))
+        query = query.where(WebhookAttempt.number == 1, WebhookAttempt.delivery_id.in_(of_calls))
     return list(session.scalars(query))
 
 

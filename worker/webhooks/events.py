@@ -14,10 +14,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.booking import Booking, Side
+from models.call import Call
 from models.disclosure import DisclosureCase
-from models.job import Name
+from models.job import Name, Queue
 from models.message import Message
 from models.message import State as MessageState
+from models.suspension import Suspension
 from models.webhook import LARGEST_BODY_BYTES, EventType, WebhookEndpoint, WebhookEvent
 from worker.chance import new_id
 from worker.clock import unix_ms
@@ -34,6 +36,9 @@ MESSAGE_EVENTS: Mapping[MessageState, EventType] = MappingProxyType(
         MessageState.UNKNOWN: EventType.MESSAGE_UNKNOWN,
     }
 )
+
+URGENT_EVENTS = frozenset({EventType.CALL_RINGING, EventType.CALL_ANSWERED, EventType.CALL_MISSED})
+"""What a phone at the shop rings by: also that it need not ring any more."""
 
 
 def emit(
@@ -64,8 +69,13 @@ def emit(
         if session.scalars(select(WebhookEndpoint.id).limit(1)).first() is None:
             return None
     event = write(session, type_, shop_id=shop_id, data=data, now=now)
-    enqueue(session, Name.FAN_OUT_WEBHOOK, event_id=event.id)
+    enqueue(session, Name.FAN_OUT_WEBHOOK, queue=queue_of(type_), event_id=event.id)
     return event.id
+
+
+def queue_of(type_: EventType) -> Queue:
+    """Return where an event is handed on: what rings, or stops to, goes past every flood of anything else."""
+    return Queue.CALLS if type_ in URGENT_EVENTS else Queue.WEBHOOKS
 
 
 def write(
@@ -136,6 +146,34 @@ def tell_of_entry(session: Session, booking: Booking, side: Side, *, now: dateti
     )
 
 
+def tell_of_call(session: Session, type_: EventType, call: Call, *, now: datetime) -> None:
+    """Tell how a call at once goes on: ringing, answered, missed, ended. Who called is never told."""
+    emit(
+        session,
+        type_,
+        shop_id=call.shop_id,
+        data={
+            "call_id": call.id,
+            "shop": call.shop_id,
+            "status": call.status,
+            "requested_at": call.requested_at,
+            "rings_until": call.rings_until,
+            "staff": call.staff_id,
+            "waited_seconds": call.waited_seconds,
+            "talked_seconds": call.talked_seconds,
+            "end_reason": call.end_reason,
+            "failed_side": call.failed_side,
+        },
+        now=now,
+    )
+
+
+def tell_of_call_entry(session: Session, call: Call, side: Side, *, now: datetime) -> None:
+    """Tell that one side entered a call at once."""
+    data: Mapping[str, Fact] = {"call_id": call.id, "shop": call.shop_id, "status": call.status, "side": side}
+    emit(session, EventType.CALL_ENTERED, shop_id=call.shop_id, data=data, now=now)
+
+
 def tell_of_case(session: Session, case: DisclosureCase, *, now: datetime) -> None:
     """Tell that a case moved: which, and where it stands. Neither who nor why (D50)."""
     emit(
@@ -148,6 +186,27 @@ def tell_of_case(session: Session, case: DisclosureCase, *, now: datetime) -> No
             "state": case.state,
             "version": case.version,
             "deadline_at": case.deadline_at,
+        },
+        now=now,
+    )
+
+
+def tell_of_suspension(session: Session, stop: Suspension, *, now: datetime) -> None:
+    """Tell that a suspension was planned, began, ended, was undone or lifted: whom it concerns, until when (B42)."""
+    emit(
+        session,
+        EventType.SUSPENSION_CHANGED,
+        shop_id=stop.shop_id,
+        data={
+            "suspension_id": stop.id,
+            "status": stop.status.value,
+            "reach": stop.reach.value,
+            "shop": stop.shop_id,
+            "provider": stop.provider,
+            "treatment": stop.treatment.value,
+            "starts_at": stop.starts_at,
+            "ends_at": stop.ends_at,
+            "notice_url": stop.notice_url,
         },
         now=now,
     )

@@ -16,24 +16,37 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, nod
 
 from models.customer import Channel
 from models.message import Kind
+from worker.wording.call_words import CallWords, MissedCallWords
 from worker.wording.case_words import CaseWords, FeeEntry, FlawedPaperEntry, PaperEntry
-from worker.wording.words import BookingWords, CodeWords, DayListEntry, DayListWords, ShopNoticeWords
+from worker.wording.words import (
+    BookingWords,
+    CodeWords,
+    DayListEntry,
+    DayListWords,
+    PeopleWords,
+    ShopNoticeWords,
+    topic_words,
+)
 
 __all__ = [
     "CASE_KINDS",
     "CUSTOMER_KINDS",
     "KINDS",
     "LANGUAGES",
+    "PROVIDER_KINDS",
     "SHOP_KINDS",
     "BookingWords",
     "CalendarWords",
+    "CallWords",
     "CaseWords",
     "CodeWords",
     "DayListEntry",
     "DayListWords",
     "FeeEntry",
     "FlawedPaperEntry",
+    "MissedCallWords",
     "PaperEntry",
+    "PeopleWords",
     "Rendered",
     "ShopNoticeWords",
     "WordingMissingError",
@@ -42,6 +55,7 @@ __all__ = [
     "loses_urls",
     "placeholders",
     "render",
+    "topic_words",
 ]
 
 LANGUAGES = ("ja", "en")
@@ -53,10 +67,20 @@ CUSTOMER_KINDS = (
     Kind.BOOKING_CONFIRMED_SAME_DAY,  # M2b: the deadline was past when the booking was completed
     Kind.BOOKING_CHANGED,  # M3
     Kind.BOOKING_CHANGED_FINAL,  # M3 when the new slot's deadline is past already
+    Kind.BOOKING_MOVED,  # the shop chose another time
     Kind.BOOKING_CANCELLED,  # M4
     Kind.BOOKING_WITHDRAWN,  # M5: by the shop or a suspension
     Kind.BOOKING_REMINDER_EVE,  # M6
     Kind.BOOKING_REMINDER_DAY,  # M7
+    Kind.TERMS_CHANGED,  # before a new version of the terms holds (B46)
+    Kind.SUSPENSION_ANNOUNCED,  # the service will stop at the booking's time (B42)
+    Kind.SUSPENSION_UNDONE,  # it will not, after all
+    Kind.BOOKING_LATE,  # M8: the shop is there and waits
+    Kind.BOOKING_SHOP_ABSENT,  # M9
+    Kind.BOOKING_THANKS,  # M10: only where the shop wishes it
+    Kind.INQUIRY_HANDED_OVER,  # to whom an inquiry went (B34)
+    Kind.CUSTOMER_REQUEST,  # an operator asks for cooperation (B31)
+    Kind.CALL_MISSED,  # M11: nobody answered a call at once
 )
 SHOP_KINDS = (
     Kind.SHOP_BOOKING_NEW,  # S1
@@ -64,8 +88,15 @@ SHOP_KINDS = (
     Kind.SHOP_BOOKING_CANCELLED,  # S3
     Kind.SHOP_DAY_LIST,  # S4: tomorrow's bookings
     Kind.SHOP_DAY_FIXED,  # S5: no customer can change these any more
+    Kind.SHOP_IS_LATE,  # S6: the customer is there and waits
+    Kind.SHOP_NO_SHOW,  # S7
+    Kind.SHOP_CALL_ENDED,  # S8
     Kind.SHOP_CUSTOMER_UNREACHABLE,  # messages to a customer do not arrive
+    Kind.SHOP_INQUIRY,  # a customer has a question; not what it says (B34)
+    Kind.SHOP_CALL_MISSED,  # S10
+    Kind.SHOP_CALLS_UNANSWERED,  # several in a row
 )
+PROVIDER_KINDS = (Kind.PROVIDER_INQUIRY,)  # the same to whoever operates the calls, with what it says
 CASE_KINDS = (
     Kind.CASE_CONFIRM_ADDRESS,  # N1: to the registered address, before there is a case
     Kind.CASE_OPENED,  # N2
@@ -87,7 +118,7 @@ CASE_KINDS = (
     Kind.CASE_CLOSED_TOLD,  # N14: to a counterparty that had been told
     Kind.CASE_SERVICE_ENDED,  # N15
 )
-KINDS = CUSTOMER_KINDS + SHOP_KINDS + CASE_KINDS
+KINDS = CUSTOMER_KINDS + SHOP_KINDS + PROVIDER_KINDS + CASE_KINDS
 
 FOLDER = Path(__file__).parent
 
@@ -95,6 +126,7 @@ _RULE = "-" * 32
 _FOOTERS = {
     **dict.fromkeys(CUSTOMER_KINDS, "customer"),
     **dict.fromkeys(SHOP_KINDS, "shop"),
+    **dict.fromkeys(PROVIDER_KINDS, "provider"),
     **dict.fromkeys(CASE_KINDS, "case"),
 }
 _BUTTONS = {

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from models.inquiry import LONGEST_REQUEST
 from models.message import Kind
 from models.segments import count
 from worker.wording import CUSTOMER_KINDS, LANGUAGES, render
@@ -29,6 +30,8 @@ BUDGETS = MappingProxyType(
         (Kind.BOOKING_CHANGED, "en"): 2,
         (Kind.BOOKING_CHANGED_FINAL, "ja"): 3,
         (Kind.BOOKING_CHANGED_FINAL, "en"): 2,
+        (Kind.BOOKING_MOVED, "ja"): 3,
+        (Kind.BOOKING_MOVED, "en"): 2,
         (Kind.BOOKING_CANCELLED, "ja"): 1,
         (Kind.BOOKING_CANCELLED, "en"): 1,
         (Kind.BOOKING_WITHDRAWN, "ja"): 2,
@@ -37,10 +40,30 @@ BUDGETS = MappingProxyType(
         (Kind.BOOKING_REMINDER_EVE, "en"): 2,
         (Kind.BOOKING_REMINDER_DAY, "ja"): 2,
         (Kind.BOOKING_REMINDER_DAY, "en"): 1,
+        (Kind.TERMS_CHANGED, "ja"): 2,
+        (Kind.TERMS_CHANGED, "en"): 2,
+        (Kind.INQUIRY_HANDED_OVER, "ja"): 2,
+        (Kind.INQUIRY_HANDED_OVER, "en"): 1,
+        (Kind.CUSTOMER_REQUEST, "ja"): 3,
+        (Kind.CUSTOMER_REQUEST, "en"): 3,
+        (Kind.SUSPENSION_ANNOUNCED, "ja"): 2,
+        (Kind.SUSPENSION_ANNOUNCED, "en"): 2,
+        (Kind.SUSPENSION_UNDONE, "ja"): 2,
+        (Kind.SUSPENSION_UNDONE, "en"): 2,
+        (Kind.BOOKING_LATE, "ja"): 2,
+        (Kind.BOOKING_LATE, "en"): 1,
+        (Kind.BOOKING_SHOP_ABSENT, "ja"): 2,
+        (Kind.BOOKING_SHOP_ABSENT, "en"): 1,
+        (Kind.BOOKING_THANKS, "ja"): 2,
+        (Kind.BOOKING_THANKS, "en"): 1,
+        (Kind.CALL_MISSED, "ja"): 2,
+        (Kind.CALL_MISSED, "en"): 1,
     }
 )
 """(kind, language) → the most segments its SMS may have."""
 
+# What a customer is asked is an operator's own words, as long as they may be and in any script.
+_WIDEST_OF_PEOPLE: Words = {"handed_to": "MMMMMMMMMMMMMMMMMMMM", "text": "あ" * LONGEST_REQUEST}
 _TOKEN = "x" * 40  # as long as the token of a call or booking page link
 # The widest of each: two digits everywhere, and a deadline at midnight or within a day.
 _WIDEST_START = datetime(2025, 12, 31, 14, 30, tzinfo=UTC)  # 23:30 in Tokyo
@@ -107,27 +130,32 @@ def _longest(kind: Kind, language: str, shop: str, host: str, zone: ZoneInfo) ->
 def _wide_words(language: str, shop: str, host: str, zone: ZoneInfo) -> Iterator[Words]:
     for now in _NOWS:
         for deadline_at in _DEADLINES:
-            yield BookingWords.of(
-                language=language,
-                zone=zone,
-                now=now,
-                starts_at=_WIDEST_START,
-                old_starts_at=_WIDEST_START,
-                deadline_at=deadline_at,
-                shop_short=shop,
-                shop_name=shop,
-                reference="",
-                code="000000",
-                code_minutes=10,
-                page_host=host.partition(":")[0],
-                call_url=f"https://{host}/c/{_TOKEN}",
-                page_url=f"https://{host}/b/{_TOKEN}",
-                rebook_url=f"https://{host}/s/{shop.lower().replace(' ', '-')}",
-                entry_minutes=10,
-                device_check_url="",
-                contact_url="",
-                privacy_url="",
-                terms_url="",
-                provider_terms_url="",
-                provider_name="",
-            ).words()
+            yield (
+                BookingWords.of(
+                    language=language,
+                    zone=zone,
+                    now=now,
+                    starts_at=_WIDEST_START,
+                    old_starts_at=_WIDEST_START,
+                    deadline_at=deadline_at,
+                    upcoming_at=_WIDEST_START,
+                    upcoming_terms_url="",
+                    shop_short=shop,
+                    shop_name=shop,
+                    reference="",
+                    code="000000",
+                    code_minutes=10,
+                    page_host=host.partition(":")[0],
+                    call_url=f"https://{host}/c/{_TOKEN}",
+                    page_url=f"https://{host}/b/{_TOKEN}",
+                    rebook_url=f"https://{host}/s/{shop.lower().replace(' ', '-')}",
+                    entry_minutes=10,
+                    device_check_url="",
+                    contact_url="",
+                    privacy_url="",
+                    terms_url="",
+                    provider_terms_url="",
+                    provider_name="",
+                ).words()
+                | _WIDEST_OF_PEOPLE
+            )

@@ -15,7 +15,7 @@ from models.deadline import is_end_of_day
 from models.period import last_day_before
 from worker.wording import dates
 from worker.wording.case_labels import FACTS, FEES, FIELDS, FLAWS, PAPERS
-from worker.wording.words import _SaysNothing
+from worker.wording.words import SaysItsWords
 
 T = TypeVar("T")
 
@@ -113,7 +113,7 @@ class FeeEntry:
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class CaseWords(_SaysNothing):
+class CaseWords(SaysItsWords):
     """What notices N1 to N15 say. Dates are formatted already; `of` does it.
 
     Links are whole URLs. A word that a kind does not use may stay absent.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from models.deadline import is_end_of_day
+from models.deadline import DeadlinePolicy, is_end_of_day
 
 TOKYO = "Asia/Tokyo"
 
@@ -28,6 +28,7 @@ _MONTHS_EN = (
     "December",
 )
 _BETWEEN_ZONES = {"ja": " / ", "en": " / "}
+_END_OF_DAY = "24:00"
 _A_MOMENT = timedelta(microseconds=1)
 
 
@@ -115,6 +116,23 @@ def deadline_long(at: datetime, zone: ZoneInfo, language: str, *, also: ZoneInfo
     customer's zone, where it is another one.
     """
     return _BETWEEN_ZONES[language].join(_deadline_long(at, each, language) for each in _zones(zone, also))
+
+
+def policy(rule: DeadlinePolicy, language: str) -> str:
+    """Return a shop's rule for deadlines as it stands before a booking is made.
+
+    「予約日前日まで」, "until the end of the day before" (clause B20); other shops' rules likewise:
+    「予約日の3日前まで」, 「予約日前日の18:00まで」, 「ご予約の開始72時間前まで」, "until 72 hours before it starts".
+    """
+    if rule.hours_before is not None:
+        hours = "hour" if rule.hours_before == 1 else "hours"
+        ja, en = f"ご予約の開始{rule.hours_before}時間前", f"{rule.hours_before} {hours} before it starts"
+    else:
+        is_day_before, is_whole = rule.days_before == 1, rule.at == _END_OF_DAY
+        ja = "予約日前日" if is_day_before else f"予約日の{rule.days_before}日前"
+        en = "the day before" if is_day_before else f"the day {rule.days_before} days before"
+        ja, en = (ja, f"the end of {en}") if is_whole else (f"{ja}の{rule.at}", f"{rule.at} on {en}")
+    return f"{ja}まで" if language == "ja" else f"until {en}"
 
 
 def late_bookings(starts_at: datetime, zone: ZoneInfo, language: str, *, now: datetime) -> str:

@@ -16,8 +16,8 @@ Words = dict[str, object]
 
 
 @dataclass(frozen=True, repr=False)
-class _SaysNothing:
-    """A bag of words: only those that are there, so that a file that wants another one fails loudly."""
+class SaysItsWords:
+    """Hands its words to a file: only those that are there, so that a file that wants another one fails loudly."""
 
     def words(self) -> Words:
         """Return word → value, without the absent ones."""
@@ -26,24 +26,13 @@ class _SaysNothing:
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class BookingWords(_SaysNothing):
-    """What messages M1 to M7 say to the customer. Times are formatted already; `of` does it.
-
-    Links are whole URLs. A word that a kind does not use may stay absent.
-    """
+class CustomerWords(SaysItsWords):
+    """What every message to a customer says, its mail at the foot: who the shop is, where to ask, and what governs."""
 
     shop_short: str
     """The shop's short name, for SMS and subjects."""
     shop_name: str
     """The shop's full name, for mails."""
-    reference: str
-    """The booking number that a person can read out."""
-    when: str
-    when_long: str
-    soon: str
-    """The time as seen from the moment of sending: 「明日11/23(日)14:00」."""
-    late_bookings: str
-    """What bookings are called that are made when their deadline is past: 「当日のご予約」."""
     contact_url: str
     """The contact form, clause B30."""
     privacy_url: str
@@ -54,6 +43,23 @@ class BookingWords(_SaysNothing):
     """The video provider's terms, clause B27."""
     provider_name: str
     """Who operates the call, clause B29."""
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class BookingWords(CustomerWords):
+    """What messages about a booking say to the customer. Times are formatted already; `of` does it.
+
+    Links are whole URLs. A word that a kind does not use may stay absent.
+    """
+
+    reference: str
+    """The booking number that a person can read out."""
+    when: str
+    when_long: str
+    soon: str
+    """The time as seen from the moment of sending: 「明日11/23(日)14:00」."""
+    late_bookings: str
+    """What bookings are called that are made when their deadline is past: 「当日のご予約」."""
     code: str | None = None
     code_minutes: int | None = None
     """How many minutes the code is still good for, at the moment of sending."""
@@ -74,6 +80,12 @@ class BookingWords(_SaysNothing):
     """The time before a change (M3)."""
     rebook_url: str | None = None
     """The shop's own booking page, clause B12."""
+    notice_url: str | None = None
+    """The public page that explains a suspension, clause B42."""
+    upcoming_from: str | None = None
+    """From when a new version of the terms holds, clause B46."""
+    upcoming_from_long: str | None = None
+    upcoming_terms_url: str | None = None
 
     @classmethod
     def of(
@@ -102,6 +114,9 @@ class BookingWords(_SaysNothing):
         entry_minutes: int | None = None,
         device_check_url: str | None = None,
         rebook_url: str | None = None,
+        notice_url: str | None = None,
+        upcoming_at: datetime | None = None,
+        upcoming_terms_url: str | None = None,
     ) -> Self:
         """Format the times of a booking and put them beside its other words.
 
@@ -138,6 +153,10 @@ class BookingWords(_SaysNothing):
             entry_minutes=entry_minutes,
             device_check_url=device_check_url,
             rebook_url=rebook_url,
+            notice_url=notice_url,
+            upcoming_from=dates.short(upcoming_at, zone, language) if upcoming_at else None,
+            upcoming_from_long=dates.long(upcoming_at, zone, language, also=also) if upcoming_at else None,
+            upcoming_terms_url=upcoming_terms_url,
         )
 
 
@@ -158,27 +177,41 @@ _CAUSES = {
         "suspension": "service suspended",
     },
 }
+_ABSENT = {
+    "ja": {
+        "customer": "お客様の入室がありませんでした",
+        "shop": "お客様がお待ちの間、ショップの方が入室していませんでした",
+        "both": "お客様・ショップともに入室がありませんでした",
+        "each_other": "お客様とショップの入室の時間が合いませんでした",
+    },
+    "en": {
+        "customer": "the customer did not join",
+        "shop": "nobody of the shop was in the call while the customer waited",
+        "both": "neither the customer nor the shop joined",
+        "each_other": "the customer and the shop missed each other",
+    },
+}
+_APOLOGY = {
+    "ja": {True: "お客様には、お詫びと再予約のご案内をお送りします。", False: "お客様へのご案内はお送りしません。"},
+    "en": {
+        True: "The customer is sent an apology and the link to book again.",
+        False: "The customer is not written to.",
+    },
+}
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class CodeWords(_SaysNothing):
+class CodeWords(CustomerWords):
     """What a code says that belongs to no booking; the fields mean what they mean in `BookingWords`."""
 
-    shop_short: str
-    shop_name: str
-    contact_url: str
-    privacy_url: str
-    terms_url: str
-    provider_terms_url: str
-    provider_name: str
     code: str
     code_minutes: int
     page_host: str
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class ShopNoticeWords(_SaysNothing):
-    """What notices S1 to S3 say to the shop: never the customer's number, address or name."""
+class ShopNoticeWords(SaysItsWords):
+    """What notices about one booking say to the shop: never the customer's number, address or name."""
 
     shop_name: str
     reference: str
@@ -194,6 +227,12 @@ class ShopNoticeWords(_SaysNothing):
     """The time before a change (S2)."""
     cause: str | None = None
     """Whose wish or what circumstance ended the booking (S3), clause B44."""
+    absent: str | None = None
+    """Why the call was not held: who did not come to it (S7)."""
+    told: str | None = None
+    """Whether the customer is sent an apology (S7), in a sentence."""
+    talked_minutes: int | None = None
+    """How long the call was, in minutes begun (S8)."""
 
     @classmethod
     def of(
@@ -209,10 +248,13 @@ class ShopNoticeWords(_SaysNothing):
         staff_call_url: str | None = None,
         old_starts_at: datetime | None = None,
         cause: str | None = None,
+        absent: str | None = None,
+        talked_minutes: int | None = None,
     ) -> Self:
         """Format the times of a booking in the shop's zone and name channel and cause in its language.
 
-        `channel` is the customer's, "sms" or "mail"; `cause` is "customer", "shop" or "suspension".
+        `channel` is the customer's, "sms" or "mail"; `cause` is "customer", "shop" or "suspension"; `absent` is
+        "customer", "shop", "both" or "each_other".
 
         Raises:
             KeyError: there is no such language, channel or cause.
@@ -228,6 +270,9 @@ class ShopNoticeWords(_SaysNothing):
             staff_call_url=staff_call_url,
             old_when_long=dates.long(old_starts_at, zone, language) if old_starts_at else None,
             cause=_CAUSES[language][cause] if cause else None,
+            absent=_ABSENT[language][absent] if absent else None,
+            told=_APOLOGY[language][absent == "shop"] if absent else None,
+            talked_minutes=talked_minutes,
         )
 
 
@@ -247,7 +292,7 @@ class DayListEntry:
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class DayListWords(_SaysNothing):
+class DayListWords(SaysItsWords):
     """What the lists S4 (tomorrow's bookings) and S5 (a day's bookings are fixed) say to the shop."""
 
     shop_name: str
@@ -277,3 +322,51 @@ class DayListWords(_SaysNothing):
             bookings=bookings,
             contact_url=contact_url,
         )
+
+
+_TOPICS = {
+    "ja": {
+        "item": "アイテム・ご購入について",
+        "booking": "ご予約について",
+        "service": "接客について",
+        "video_call": "ビデオ通話について",
+        "personal_data": "個人情報について",
+        "other": "その他",
+    },
+    "en": {
+        "item": "an item or a purchase",
+        "booking": "the booking",
+        "service": "the service",
+        "video_call": "the video call",
+        "personal_data": "personal data",
+        "other": "something else",
+    },
+}
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class PeopleWords(CustomerWords):
+    """What is said of an inquiry, to whom it goes and to the customer, and what a customer is asked (B31, B34)."""
+
+    reference: str | None = None
+    when_long: str | None = None
+    inquiry_id: str | None = None
+    topic: str | None = None
+    """What an inquiry is about, in words."""
+    handed_to: str | None = None
+    """Who answers it: the shop's short name, or the provider's."""
+    lines: tuple[str, ...] | None = None
+    """What the customer wrote, for the provider."""
+    text: str | None = None
+    """What a customer is asked, in one line."""
+    page_url: str | None = None
+    """The customer's booking page (B19); only what goes to the customer has it."""
+
+
+def topic_words(topic: str, language: str) -> str:
+    """Return what an inquiry of this topic is about, in words.
+
+    Raises:
+        KeyError: there is no such topic or language.
+    """
+    return _TOPICS[language][topic]

@@ -285,3 +285,51 @@ def _try(act: Callable[[], None]) -> str:
     except Exception as error:  # noqa: BLE001 - whatever the transport raises
         return type(error).__name__
     return "published"
+
+
+# The end of a process
+
+
+def test_what_waits_is_handed_over_before_the_process_ends(
+    ledger: Any, enabled_relay: Relay, client: Any, key: UUID
+) -> None:
+    owed = [owe(key=key) for _ in range(20)]
+
+    enabled_relay.close(within_seconds=30)
+
+    assert message_ids(client) == {str(job_id) for job_id in owed}
+
+
+def test_a_frozen_broker_keeps_no_process_from_ending(
+    ledger: Any, enabled_relay: Relay, frozen: RedisServer, until: Any, key: UUID
+) -> None:
+    frozen.freeze()
+    owe(key=key)
+    begun = time.monotonic()
+
+    enabled_relay.close(within_seconds=0.1)
+
+    assert time.monotonic() - begun < SOCKET_SECONDS
+    # It finds out by itself later, and gives the job back.
+    until(lambda: unrung(ledger) == 1, "the job is given back")
+
+
+def test_what_is_owed_after_the_end_is_left_to_the_sweep(ledger: Any, enabled_relay: Relay, key: UUID) -> None:
+    enabled_relay.close(within_seconds=30)
+
+    owe(key=key)
+
+    assert not enabled_relay.is_ready
+    assert unrung(ledger) == 1
+
+
+def test_a_relay_that_was_closed_can_be_enabled_again(
+    ledger: Any, enabled_relay: Relay, client: Any, until: Any, key: UUID
+) -> None:
+    owe(key=key)
+    enabled_relay.close(within_seconds=30)
+    enabled_relay.enable()
+
+    owed = owe(key=key)
+
+    until(lambda: str(owed) in message_ids(client), "it is handed over")

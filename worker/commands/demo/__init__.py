@@ -1,4 +1,4 @@
-"""Both services' whole journeys against the running stack, over HTTP as other systems would, told as they happen.
+"""Whole journeys through both services on the running stack, over HTTP as other systems would, told as they happen.
 
 It reads the inbox for what people would read, and moves everybody's clock to where the story goes on.
 """
@@ -13,15 +13,18 @@ import requests
 
 from worker.clock import clock
 from worker.commands.demo.booking import Booking
+from worker.commands.demo.calling import CallAtOnce
 from worker.commands.demo.disclosure import Disclosure
 from worker.commands.demo.telling import DemoFailedError, Place
 from worker.commands.keys import PEOPLE, development_key, person_key
 from worker.commands.up import STACK_FILE, say
 from worker.database import database
 
+_BETWEEN = "\n" + "─" * 80 + "\n"
+
 
 def main(arguments: Sequence[str]) -> int:
-    """Play both; 0 if everything was as it should be."""
+    """Play all of them; 0 if everything was as it should be."""
     argparse.ArgumentParser(prog="python -m worker demo", description=__doc__).parse_args(arguments)
     stack = _running_stack(STACK_FILE)
     if stack is None:
@@ -31,7 +34,9 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     try:
         Booking(place).play()
-        say("\n" + "─" * 80 + "\n")
+        say(_BETWEEN)
+        CallAtOnce(place).play()
+        say(_BETWEEN)
         Disclosure(place, letter=STACK_FILE.parent / "letter.pdf").play()
     except DemoFailedError as failure:
         say(f"\n✗ {failure}")

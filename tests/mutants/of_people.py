@@ -1,0 +1,196 @@
+"""Mutants of what people are owed and may be refused: B30, B31, B34, B36 to B39, B43."""
+
+from tests.mutants.mutant import Mutant
+
+MUTANTS = (
+    Mutant(
+        "B30",
+        "api/contacts.py",
+        "    return shop.contact_url if shop else None\n",
+        "    return None\n",
+        ("tests/api/test_people_api.py::test_a_refusal_of_a_mere_question_names_the_contact_too",),
+    ),
+    Mutant(
+        "B30",
+        "worker/wording/footer.customer.ja.txt",
+        "{{ contact_url }}\n",
+        "",
+        ("tests/worker/test_wording.py::test_every_mail_links_the_contact_form",),
+    ),
+    Mutant(
+        "B30",
+        "api/pages/templates/base.html",
+        '      <li><a href="{{ each.contact_url }}">{{ of }}{{ t("base.contact") }}</a></li>\n',
+        "",
+        ("tests/api/test_pages.py::test_every_foot_names_contact_policy_terms_and_who_operates_the_call",),
+    ),
+    Mutant(
+        "B31",
+        "worker/people/looking.py",
+        '    note_about(session, customer, "customer_asked", by=by, reason=reason, now=now, request_id=request_id)\n',
+        "",
+        ("tests/worker/test_customers_rights.py::test_a_request_is_one_message_to_that_customer",),
+    ),
+    Mutant(
+        "B31",
+        "worker/people/looking.py",
+        '    found = {"customer_id": customer.id} if customer else {}\n',
+        '    if customer is None:\n        return None\n    found = {"customer_id": customer.id}\n',
+        ("tests/worker/test_customers_rights.py::test_that_nobody_was_found_is_written_down_too",),
+    ),
+    Mutant(
+        "B34",
+        "models/inquiry.py",
+        "        Topic.VIDEO_CALL: Recipient.PROVIDER,\n",
+        "        Topic.VIDEO_CALL: Recipient.SHOP,\n",
+        (
+            "tests/models/test_inquiry.py::test_what_goes_wrong_in_the_call_is_for_its_provider_and_all_else_for_the_brand",
+        ),
+    ),
+    Mutant(
+        "B34",
+        "worker/inquiries.py",
+        "    tell_customer(\n        session,\n        booking,\n        Kind.INQUIRY_HANDED_OVER,\n        now=now,\n"
+        "        expires_at=expires_at,\n        part=once,\n        language=inquiry.language,\n"
+        "        facts=facts,\n    )\n",
+        "",
+        (
+            "tests/tasks/test_people_tasks.py::test_a_question_about_an_item_is_handed_to_the_brand_and_the_customer_is_told",
+        ),
+    ),
+    Mutant(
+        "B34",
+        "worker/inquiries.py",
+        "        language=inquiry.language,\n",
+        "",
+        ("tests/tasks/test_people_tasks.py::test_who_answers_is_told_in_the_language_of_the_question",),
+    ),
+    Mutant(
+        "B34",
+        "worker/inquiries.py",
+        "    return bool(settings().provider_support_email)\n",
+        "    return True\n",
+        ("tests/api/test_people_pages.py::test_where_the_provider_has_no_mailbox_the_form_names_the_brand_alone",),
+    ),
+    Mutant(
+        "B36",
+        "worker/people/erasing.py",
+        "    keeping.forget(session, of)\n",
+        "",
+        ("tests/worker/test_customers_rights.py::test_nothing_personal_is_left_of_who_was_erased",),
+    ),
+    Mutant(
+        "B36",
+        "models/access.py",
+        "        return self.shops is None or shop_id in self.shops\n",
+        "        return True\n",
+        ("tests/api/test_access.py::test_the_bookings_of_another_shop_do_not_exist",),
+    ),
+    Mutant(
+        "B36",
+        "worker/customers.py",
+        '        return fingerprint("contact-index", shop_id, self.channel, self.address)\n',
+        '        return fingerprint("contact-index", self.channel, self.address)\n',
+        ("tests/worker/test_customers.py::test_equal_contacts_meet_at_one_shop_and_nowhere_else",),
+    ),
+    Mutant(
+        "B36",
+        "api/pages/templates/macros.html",
+        '  <p>{{ t("consent.privacy", brand=shop.short_name, policy=link(shop.privacy_url, '
+        't("base.privacy"))) }}</p>\n',
+        "",
+        ("tests/api/test_pages.py::test_terms_and_privacy_policy_stand_before_the_button_that_sends",),
+    ),
+    Mutant(
+        "B37",
+        "worker/people/retention.py",
+        "    gone = _forget_customers(session, shop, now=now)\n",
+        "    gone = 0\n",
+        ("tests/worker/test_retention.py::test_a_contact_goes_when_the_shops_days_are_over",),
+    ),
+    Mutant(
+        "B37",
+        "worker/jobs/owing.py",
+        "    if isinstance(value, str) and _SLUG.fullmatch(value):\n",
+        "    if isinstance(value, str):\n",
+        ("tests/worker/jobs/test_owing.py::test_what_is_not_an_id_is_refused",),
+    ),
+    Mutant(
+        "B37",
+        "worker/wording/footer.customer.ja.txt",
+        "このメールは送信専用です。",
+        "新着アイテムのクーポンはこちらです。",
+        ("tests/worker/test_wording.py::test_no_message_advertises",),
+    ),
+    Mutant(
+        "B38",
+        "worker/blocking.py",
+        "        if _standing(session, contact, shop_id, None, at=now) is not None:\n",
+        "        if contact is None:\n",
+        ("tests/worker/test_blocking.py::test_a_contact_on_the_list_gets_no_hold_and_is_told_where_to_ask",),
+    ),
+    Mutant(
+        "B38",
+        "worker/blocking.py",
+        '        _note(session, blocked, "block_lifted", reason, now=now, by=by)\n',
+        "",
+        ("tests/worker/test_blocking.py::test_blocking_and_lifting_stand_in_the_shops_chain_with_who_and_why",),
+    ),
+    Mutant(
+        "B39",
+        "worker/bookings.py",
+        "    fairness.admit_customer(session, shop, customer.id, now=received_at)\n",
+        "",
+        ("tests/worker/test_fairness.py::test_a_fourth_open_booking_is_refused",),
+    ),
+    Mutant(
+        "B39",
+        "worker/bookings.py",
+        "    _give_up_older(session, customer.id, wish, now=received_at)\n",
+        "",
+        ("tests/worker/test_fairness.py::test_a_new_hold_takes_the_place_of_the_one_before",),
+    ),
+    Mutant(
+        "B39",
+        "worker/fairness.py",
+        "    if (until := fair.paused_until(ended, now=now)) is not None:\n"
+        "        raise TooManyRequests(shop_id=shop.id, retry_at=until)\n",
+        "",
+        ("tests/worker/test_fairness.py::test_three_cancellations_pause_new_holds_for_a_day",),
+    ),
+    Mutant(
+        "B39",
+        "worker/guards.py",
+        '            _count(session, f"sends:{what}:{who}", caps, now=now)\n',
+        "            pass\n",
+        ("tests/worker/test_guards.py::test_five_codes_go_to_a_contact_in_ten_minutes_and_no_sixth",),
+    ),
+    Mutant(
+        "B39",
+        "models/contact.py",
+        "    if phonenumbers.region_code_for_number(number) not in countries:\n        raise PhoneCountryNotServed\n",
+        "",
+        ("tests/models/test_contact.py::test_a_country_that_only_shares_the_country_code_is_refused",),
+    ),
+    Mutant(
+        "B43",
+        "worker/people/retention.py",
+        "        forgotten,\n",
+        "",
+        ("tests/worker/test_retention.py::test_it_never_goes_before_the_contact_whatever_the_numbers_say",),
+    ),
+    Mutant(
+        "B43",
+        "models/booking.py",
+        "        self.events.add(\n            BookingEvent(\n                booking_id=self.id,\n",
+        "        _ = (\n            BookingEvent(\n                booking_id=self.id,\n",
+        ("tests/api/test_clauses_of_bookings.py::test_a_trail_only_grows",),
+    ),
+    Mutant(
+        "B43",
+        "models/migrations/versions/0006_concierge.py",
+        "BEFORE UPDATE ON booking_events BEGIN ",
+        "BEFORE UPDATE ON booking_events WHEN 0 BEGIN ",
+        ("tests/worker/test_retention.py::test_the_database_itself_refuses_to_rewrite_it",),
+    ),
+)

@@ -1,0 +1,111 @@
+"""Mutants of what a shop is, and what it shows: B1, B11, B12, B21 to B24."""
+
+from tests.mutants.mutant import Mutant
+
+MUTANTS = (
+    Mutant(
+        "B1",
+        "worker/bookings.py",
+        "    if shop is None or not shop.enabled:\n        raise ShopClosed\n",
+        "    if shop is None:\n        raise ShopClosed\n",
+        ("tests/worker/test_bookings.py::test_a_shop_that_is_unknown_or_switched_off_takes_no_booking",),
+    ),
+    Mutant(
+        "B11",
+        "models/calendar.py",
+        "        if day in self.exceptions:\n            return self.exceptions[day]\n",
+        "",
+        ("tests/models/test_calendar.py::test_an_exception_beats_the_weekday",),
+    ),
+    Mutant(
+        "B11",
+        "models/calendar.py",
+        "        ends_at = slot.ends_at + timedelta(minutes=self.buffer_after_minutes)\n",
+        "        ends_at = slot.ends_at\n",
+        ("tests/models/test_calendar.py::test_a_call_takes_the_ticks_of_its_slot_and_of_both_buffers",),
+    ),
+    Mutant(
+        "B12",
+        "models/shop.py",
+        "        return self.booking_page_url or f\"{public_url.rstrip('/')}/s/{self.id}\"\n",
+        "        return f\"{public_url.rstrip('/')}/s/{self.id}\"\n",
+        ("tests/worker/test_links.py::test_a_shop_with_a_booking_page_of_its_own_is_linked_there",),
+    ),
+    Mutant(
+        "B12",
+        "worker/slots.py",
+        "        SlotClaim.shop_id == shop.id,\n        SlotClaim.tick_at >= first,\n",
+        "        SlotClaim.tick_at >= first,\n",
+        ("tests/worker/test_slots.py::test_slots_of_one_shop_are_not_taken_by_another",),
+    ),
+    Mutant(
+        "B21",
+        "worker/items.py",
+        '            "known": said is not None,\n',
+        '            "known": True,\n',
+        ("tests/tasks/test_item_look_ups.py::test_staff_see_what_the_catalogue_says",),
+    ),
+    Mutant(
+        "B21",
+        "api/pages/templates/macros.html",
+        '    {%- if item.known == false %} <strong>{{ t("items.unknown") }}</strong>{% endif %}\n',
+        "",
+        ("tests/api/test_menu_pages.py::test_staff_see_which_items_are_on_sale_short_or_unknown",),
+    ),
+    Mutant(
+        "B21",
+        "api/pages/filling.py",
+        "    return None if errors else shape.model_validate({**body, **_FROM_NOWHERE})\n",
+        '    errors |= {"memo": "errors.memo_invalid"}\n    return None\n',
+        ("tests/api/test_pages.py::test_an_origin_that_cannot_be_read_is_no_reason_to_refuse",),
+    ),
+    Mutant(
+        "B22",
+        "api/pages/templates/booking.html",
+        '  <p>{{ t("base.items") }}</p>\n',
+        "",
+        ("tests/api/test_pages.py::test_the_booking_page_says_which_items_may_go_unanswered",),
+    ),
+    Mutant(
+        "B22",
+        "worker/wording/booking_confirmed/mail.ja.txt",
+        "セール品や在庫わずかのアイテムなど、場合によってはお問い合わせにお答えできないこともございます。",
+        "お気軽にお問い合わせください。",
+        ("tests/worker/test_wording.py::test_a_confirmation_by_mail_says_that_some_questions_stay_open",),
+    ),
+    Mutant(
+        "B22",
+        "api/pages/templates/macros.html",
+        '    {%- if item.on_sale %} <strong>{{ t("items.on_sale") }}</strong>{% endif %}\n',
+        "",
+        ("tests/api/test_menu_pages.py::test_staff_see_which_items_are_on_sale_short_or_unknown",),
+    ),
+    Mutant(
+        "B23",
+        "api/resources.py",
+        '        "privacy_url": shop.privacy_url,\n        "contact_url": shop.contact_url,\n    }\n',
+        '        "contact_url": shop.contact_url,\n    }\n',
+        ("tests/api/test_shops_api.py::test_a_shop_is_shown_with_its_profile",),
+    ),
+    Mutant(
+        "B23",
+        "worker/shop_feed.py",
+        '        yield "/short_name", "makes messages longer than they may be"\n',
+        "        return\n",
+        ("tests/api/test_shop_feed.py::test_a_name_that_would_make_every_sms_dearer_is_refused",),
+    ),
+    Mutant(
+        "B24",
+        "worker/wording/booking_confirmed/sms.ja.txt",
+        "【{{ shop_short }}】",
+        "",
+        ("tests/worker/test_wording.py::test_every_japanese_sms_begins_with_the_brand",),
+    ),
+    Mutant(
+        "B24",
+        "worker/wording/booking_confirmed/mail.en.txt",
+        "[{{ shop_name }}] Your booking",
+        "Your booking",
+        ("tests/worker/test_wording.py::test_a_mails_subject_begins_with_the_brand",),
+    ),
+)
