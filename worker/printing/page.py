@@ -9,12 +9,14 @@ from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from fpdf import FPDF, ViewerPreferences
-from fpdf.fonts import TTFFont
-
 from worker.printing.typeface import FILE, MM_PER_POINT, typeface
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
+    from fpdf.fonts import TTFFont
 
 WIDTH, HEIGHT = 210.0, 297.0
 """A4, in millimetres, as is everything here but a size of type, which is in points."""
@@ -101,6 +103,10 @@ def bind(sheets: Sequence[Sheet], *, title: str, dated: date) -> bytes:
     Raises:
         LookupError: a mark has a character that was never made a copy; printing goes no further than that.
     """
+    # A quarter of what a process takes to start; most never print.
+    from fpdf import FPDF, ViewerPreferences
+    from fpdf.fonts import TTFFont
+
     pdf = FPDF(format="A4", unit="mm")
     pdf.set_margin(0)
     pdf.set_auto_page_break(auto=False)
@@ -124,7 +130,7 @@ def bind(sheets: Sequence[Sheet], *, title: str, dated: date) -> bytes:
         return bytes(pdf.output())
 
 
-def _choose_glyphs(font: TTFFont, characters: AbstractSet[str]) -> None:
+def _choose_glyphs(font: "TTFFont", characters: AbstractSet[str]) -> None:
     """Take the glyphs into the PDF in the order of their codes; in the order of use the list would spell out names."""
     for code, glyph in typeface().stand_ins.items():
         if chr(code) in characters:
@@ -136,7 +142,7 @@ def _choose_glyphs(font: TTFFont, characters: AbstractSet[str]) -> None:
     font.encode_text("".join(sorted(characters)))
 
 
-def _draw(pdf: FPDF, mark: Mark) -> None:
+def _draw(pdf: "FPDF", mark: Mark) -> None:
     match mark:
         case Text():
             pdf.set_font(_FAMILY, size=mark.points)
