@@ -125,9 +125,13 @@ def test_where_one_tick_is_taken_no_tick_is_claimed(desk: Desk) -> None:
 
 @sqlite_only
 def test_slots_of_one_shop_are_not_taken_by_another(desk: Desk) -> None:
-    # FRED has a single seat: were it counted as taken, none would be left.
-    desk.hold(shop="queens-court")
+    # Every seat of the one, whose numbers are those of the other's as well.
+    with desk.database.snapshot() as session:
+        seats = session.get_one(Shop, "queens-court").calendar.seats
+    for number in range(seats):
+        desk.hold(shop="queens-court", number=12 + number)
 
+    assert SLOT not in free(desk, "queens-court")
     assert SLOT in free(desk, "fred")
 
 
