@@ -73,7 +73,8 @@ class SuspensionRequest(Given):
         Treatment.KEEP,
         description="What becomes of confirmed bookings inside: `keep`; `cancel` when it begins; `move`: each is "
         "cancelled an hour before its time unless its customer has chosen another one. A call that would be under way "
-        "when it begins is cancelled an hour before its time in either case.",
+        "when it begins is cancelled an hour before its time in either case, if notice was given by then; with later "
+        "notice, at once.",
     )
     starts_at: CountableInstant | None = Field(None, description="Absent: at once.")
     ends_at: CountableInstant | None = Field(None, description="An exclusive end; absent: until it is lifted.")

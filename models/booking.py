@@ -371,11 +371,11 @@ class Booking(Base):
         self._cancel(cause, at=at, actor=actor, reason=reason)
 
     def keep_told_deadline(self, until: datetime, *, at: datetime) -> bool:
-        """Let a deadline stand that the customer was told, whatever became of its cause (B20); False if it is no later.
+        """Let a deadline stand that the customer was told, whatever became of its cause (B20); False if there is none.
 
         Nothing is taken from their own: of the two the later one holds from now on.
         """
-        if until <= self.change_deadline_at:
+        if until <= max(self.change_deadline_at, at):
             return False
         self.change_deadline_at, self.change_window_closed_at = until, None
         self.note("told_deadline_kept", at=at, actor="system")

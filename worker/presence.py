@@ -50,12 +50,12 @@ def beat(session: Session, shop_id: str, staff_id: str, state: PresenceState | N
 
 
 def engage(
-    session: Session, shop_id: str, staff_id: str, call_id: UUID, *, now: datetime, is_seen_in_room: bool = False
+    session: Session, shop_id: str, staff_id: str, call_id: UUID, *, now: datetime, colleague_stays: bool | None = None
 ) -> None:
     """Note that they are in this call, or booked call, from now on; that again changes nothing.
 
-    A colleague who is in it and of whom nothing is heard any more makes room for them, unless `is_seen_in_room`: the
-    provider tells that somebody of the shop is there.
+    A colleague who is in it makes room for them if they have left. `colleague_stays` says whether they are there still;
+    None: nobody can tell, so whoever is heard of is.
 
     Raises:
         StaffUnknown: see `member`.
@@ -66,7 +66,7 @@ def engage(
     if there.call_id not in {None, call_id}:
         raise StaffBusy(call_id=call_id)
     for colleague in session.scalars(_in(shop_id, call_id).where(Presence.staff_id != staff_id)):
-        if is_seen_in_room or colleague.is_fresh(now):
+        if colleague.is_fresh(now) if colleague_stays is None else colleague_stays:
             raise CallTaken(call_id=call_id)
         colleague.release(call_id)
     there.engage(call_id, now=now)

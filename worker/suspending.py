@@ -96,8 +96,11 @@ def displaced(session: Session, booking: Booking, *, at: datetime) -> Suspension
 
     Only one that may be known of: before that the deadline stands, or it would give away what nobody was told (B42).
     """
-    found = [stop for stop in _taking(session, booking, at) if at < stop.move_until(booking.starts_at)]
-    return max(found, key=_ends_last, default=None)
+    # Of several the first that gives the booking up binds: once it has, there is nothing left to choose.
+    first = min(
+        _taking(session, booking, at), key=lambda stop: (stop.move_until(booking.starts_at), stop.id), default=None
+    )
+    return first if first is not None and at < first.move_until(booking.starts_at) else None
 
 
 def is_called_off(session: Session, booking: Booking, now: datetime) -> bool:
@@ -119,6 +122,24 @@ def announced(session: Session, booking: Booking) -> Collection[UUID]:
         )
     )
     return {UUID(facts["suspension_id"]) for facts in said}
+
+
+def believes_it_called_off(session: Session, booking: Booking) -> bool:
+    """Return whether the last that the customer was told, or will be, is that the booking will not stand."""
+    last = session.execute(
+        select(Message.kind)
+        .where(
+            Message.booking_id == booking.id,
+            Message.revision == booking.revision,
+            or_(
+                and_(Message.kind == Kind.SUSPENSION_ANNOUNCED, Message.state.not_in((State.QUEUED, State.VOIDED))),
+                and_(Message.kind == Kind.SUSPENSION_UNDONE, Message.state != State.VOIDED),
+            ),
+        )
+        .order_by(Message.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return last is Kind.SUSPENSION_ANNOUNCED
 
 
 def is_overtaken(session: Session, message: Message, booking: Booking | None, *, now: datetime) -> bool:

@@ -214,7 +214,12 @@ def will_displace(session: Session, stop: Suspension, booking: Booking, *, now: 
     """
     until = stop.move_until(booking.starts_at)
     stands = booking.status is BookingStatus.CONFIRMED and stop.covers(booking.starts_at, booking.ends_at)
-    if not stands or stop.treatment is Treatment.KEEP or now >= until:
+    if not stands or stop.treatment is Treatment.KEEP:
+        return None
+    if now >= until:
+        if until < stop.starts_at and now < booking.starts_at:
+            # It would be cut off, and there is no time left to choose: its customer is told so now, not then.
+            _set_treatment(session, stop, booking, now)
         return None
     found = _found(session, stop, booking, now=now)
     if found.told_at is not None and found.revision == booking.revision:
@@ -273,9 +278,8 @@ def take_back(session: Session, stop: Suspension, booking: Booking, *, now: date
         message.void(now=now)
     if booking.status is not BookingStatus.CONFIRMED or booking.revision != found.revision:
         return False
-    # Also of another suspension: whoever heard of that one, which was undone while this one stood in its place.
-    announced = suspending.announced(session, booking)
-    if stop.id in announced and booking.keep_told_deadline(stop.move_until(booking.starts_at), at=now):
+    told_until = stop.move_until(booking.starts_at)
+    if stop.id in suspending.announced(session, booking) and booking.keep_told_deadline(told_until, at=now):
         enqueue(
             session,
             Name.CLOSE_CANCELLATION_WINDOW,
@@ -284,7 +288,8 @@ def take_back(session: Session, stop: Suspension, booking: Booking, *, now: date
             booking_id=booking.id,
             revision=booking.revision,
         )
-    return bool(announced) and not suspending.is_called_off(session, booking, now)
+    # It may have been another suspension that they heard of, which was undone while this one stood in its place.
+    return suspending.believes_it_called_off(session, booking) and not suspending.is_called_off(session, booking, now)
 
 
 def _begun(session: Session, stop: Suspension, *, now: datetime) -> bool:

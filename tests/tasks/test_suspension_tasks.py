@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.booking import Cause, Status
+from models.booking import Booking, Cause, Status
 from models.message import Answer, Kind, State
 from models.suspension import Status as Standing
 from models.suspension import Treatment
@@ -13,7 +13,7 @@ from tests.conftest import StoppedTime
 from tests.tasks.conftest import Workshop
 from tests.worker.desk import DEADLINE, MINUTE, MOMENT, NOW, OTHER_SLOT, SLOT, phone, sqlite_only
 from tests.worker.stopping import BEGINS, ENDS, NOTICE, Operator, at_once, plan, work
-from worker import receipts
+from worker import receipts, suspending
 from worker.messages import AGAIN_AFTER
 from worker.vendors import ReceiptFact
 
@@ -290,3 +290,73 @@ def test_after_its_end_bookings_are_taken_as_before(
     shop_floor.work()
 
     assert shop_floor.confirm(ENDS, starts_at=OTHER_SLOT)
+
+
+@pytest.mark.parametrize("treatment", [Treatment.CANCEL, Treatment.MOVE])
+def test_whose_call_would_be_cut_off_and_who_can_choose_no_more_is_told_at_once(
+    shop_floor: Workshop, operator: Operator, time: StoppedTime, treatment: Treatment
+) -> None:
+    booking_id = shop_floor.confirm()
+    shop_floor.work()
+    time.move_to(SLOT - 50 * MINUTE)
+    operator.suspend(plan(starts_at=SLOT + 10 * MINUTE, notice_at=time.at, treatment=treatment), time.at)
+
+    shop_floor.work()
+
+    booking = shop_floor.booking(booking_id)
+    assert (booking.status, booking.cancelled_by) == (Status.CANCELLED, Cause.SUSPENSION)
+    assert len(shop_floor.messages(Kind.BOOKING_WITHDRAWN)) == 1
+
+
+def test_nobody_is_told_twice_that_a_booking_stands_after_all(
+    shop_floor: Workshop, operator: Operator, time: StoppedTime
+) -> None:
+    """The second suspension was undone before anybody heard of it."""
+    shop_floor.confirm()
+    shop_floor.work()
+    first = operator.suspend(plan())
+    shop_floor.work()
+    shop_floor.settled()
+    operator.undo(first, NOW + MINUTE)
+    shop_floor.work()
+    shop_floor.settled()
+
+    second = operator.suspend(plan(), NOW + MINUTE)
+    work(shop_floor)
+    operator.undo(second, NOW + MINUTE)
+    work(shop_floor)
+    shop_floor.work()
+
+    assert len(shop_floor.messages(Kind.SUSPENSION_UNDONE)) == 1
+
+
+def test_a_told_deadline_that_is_over_is_not_set_anew_by_a_late_lift(
+    shop_floor: Workshop, operator: Operator, time: StoppedTime
+) -> None:
+    booking_id = shop_floor.confirm()
+    shop_floor.work()
+    stop = operator.suspend(plan())
+    shop_floor.work()
+    shop_floor.settled()
+
+    time.move_to(BEGINS + MINUTE)
+    operator.lift(stop, time.at)
+    shop_floor.work()
+
+    assert shop_floor.booking(booking_id).change_deadline_at == DEADLINE
+
+
+def test_of_two_that_take_a_time_away_the_one_that_gives_it_up_first_names_the_deadline(
+    shop_floor: Workshop, operator: Operator
+) -> None:
+    booking_id = shop_floor.confirm()
+    shop_floor.work()
+    first = operator.suspend(plan())
+    operator.suspend(plan(treatment=Treatment.MOVE, ends_at=ENDS + MINUTE))
+    shop_floor.work()
+
+    with shop_floor.database.snapshot() as session:
+        booking = session.get_one(Booking, booking_id)
+        found = [suspending.displaced(session, booking, at=at) for at in (BEGINS - MINUTE, BEGINS)]
+
+    assert [stop.id if stop else None for stop in found] == [first, None]

@@ -621,6 +621,28 @@ def test_a_silent_page_is_looked_for_again_and_again(floor: Floor) -> None:
     assert (after.status, after.end_reason) == (Status.ABANDONED, EndReason.CALLER_GONE)
 
 
+@sqlite_only
+def test_a_ring_whose_own_timer_is_late_is_looked_after_in_good_time_and_ended(floor: Floor) -> None:
+    """A look that is owed at once would be owed again and again."""
+    floor.staff("hana")
+    call = floor.ask()
+    assert call.rings_until is not None
+    seen_at = call.rings_until - 10 * SECOND
+    with floor.the(call.id) as (session, row):
+        ringing.caller_seen(session, row, received_at=seen_at)
+    now = seen_at + 21 * SECOND
+
+    with floor.the(call.id) as (session, row):
+        ending.check_caller(session, row, now=now)
+    again = [job.due_at for job in floor.jobs(Name.CHECK_CALLER)][-1]
+    with floor.the(call.id) as (session, row):
+        ending.check_caller(session, row, now=call.rings_until + ringing.TIMER_GRACE)
+
+    assert again is not None
+    assert again > now
+    assert floor.call(call.id).status is Status.UNANSWERED
+
+
 # Presence
 
 

@@ -154,6 +154,22 @@ def test_both_whose_pages_are_closed_while_the_call_goes_on_are_taken_to_have_le
 
 
 @sqlite_only
+def test_whoever_closed_the_page_before_the_call_is_taken_to_stay_as_long_as_the_other(
+    desk: Desk, booked: UUID
+) -> None:
+    """Else a call that began beside a closed page would have no end but that of its window."""
+    enter(desk, booked, CUSTOMER, SLOT - 2 * MINUTE)
+    close_page(desk, booked, CUSTOMER, SLOT - MINUTE)
+    enter(desk, booked, STAFF, SLOT, staff="hana")
+
+    leave(desk, booked, STAFF, SLOT + 10 * MINUTE)
+
+    booking = desk.booking(booked)
+    assert (booking.customer_left_at, booking.over_at) == (SLOT + 10 * MINUTE, SLOT + 10 * MINUTE + RECONNECT)
+    assert SLOT + 10 * MINUTE + RECONNECT in [job.due_at for job in desk.jobs(Name.END_BOOKING)]
+
+
+@sqlite_only
 def test_a_page_that_is_closed_again_and_again_is_one_fact_until_it_is_opened(desk: Desk, booked: UUID) -> None:
     enter(desk, booked, CUSTOMER)
     for minute in (1, 2):
@@ -307,6 +323,28 @@ def test_a_colleague_takes_over_from_whoever_is_heard_of_no_more_unless_the_prov
     enter(desk, booked, STAFF, later, staff="ken")
 
     assert [presence_of(desk, name).call_id for name in ("hana", "ken")] == [None, booked]
+
+
+@sqlite_only
+def test_a_colleague_takes_over_from_whoever_left_though_their_page_is_still_open(desk: Desk, booked: UUID) -> None:
+    enter(desk, booked, CUSTOMER)
+    enter(desk, booked, STAFF, staff="hana")
+    leave(desk, booked, STAFF, SLOT + MINUTE)
+
+    enter(desk, booked, STAFF, SLOT + 2 * MINUTE, staff="ken")
+
+    assert [presence_of(desk, name).call_id for name in ("hana", "ken")] == [None, booked]
+
+
+@sqlite_only
+def test_a_leaving_that_the_provider_did_not_tell_locks_nobody_out(desk: Desk, booked: UUID) -> None:
+    enter(desk, booked, STAFF, SLOT - 5 * MINUTE, staff="hana")
+    tell(desk, booked, told(FactKind.JOINED, STAFF, SLOT - 5 * MINUTE, "EV1"))
+    leave(desk, booked, STAFF, SLOT - 4 * MINUTE)
+
+    enter(desk, booked, STAFF, SLOT + MINUTE, staff="ken")
+
+    assert presence_of(desk, "ken").call_id == booked
 
 
 @sqlite_only

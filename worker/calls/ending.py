@@ -76,8 +76,10 @@ def check_caller(session: Session, call: Call, *, now: datetime) -> None:
     """End the ringing if the caller's page has fallen silent, or look again later."""
     if call.lose_caller(now=now):
         _missed(session, call, now=now)
+    elif call.rings_until is not None and now >= call.rings_until + ringing.TIMER_GRACE:
+        ring_over(session, call, now=now)
     elif call.status is Status.RINGING and call.caller_seen_at is not None:
-        ringing.check_caller_later(session, call, seen_at=call.caller_seen_at)
+        ringing.check_caller_later(session, call, seen_at=call.caller_seen_at, now=now)
 
 
 def check_entry(session: Session, call: Call, *, now: datetime) -> None:

@@ -141,12 +141,12 @@ def caller_seen(session: Session, call: Call, *, received_at: datetime) -> None:
     is_first = call.caller_seen_at is None
     call.caller_seen(received_at=received_at)
     if is_first and call.caller_seen_at is not None:
-        check_caller_later(session, call, seen_at=call.caller_seen_at)
+        check_caller_later(session, call, seen_at=call.caller_seen_at, now=call.caller_seen_at)
 
 
-def check_caller_later(session: Session, call: Call, *, seen_at: datetime) -> None:
-    """Owe a look at whether the caller is still there."""
-    due_at = seen_at + CALLER_GONE_AFTER + TIMER_GRACE
+def check_caller_later(session: Session, call: Call, *, seen_at: datetime, now: datetime) -> None:
+    """Owe a look at whether the caller is still there; never at once, for then it would be owed again and again."""
+    due_at = max(seen_at + CALLER_GONE_AFTER, now) + TIMER_GRACE
     enqueue(session, Name.CHECK_CALLER, due_at=due_at, timer_of=call.id, call_id=call.id)
 
 

@@ -139,6 +139,8 @@ def _conflicts(conflicts: Iterable[Mapping[str, Any]], digest: str | None) -> It
 
 def _refusal(problem: Said) -> Iterator[str]:
     yield from refusal(problem)
+    if problem["code"] == "version_missing":
+        yield "say which version it replaces: `show` prints it, `--if-version` takes it"
     shown = problem.get("conflicts", ())
     yield from _conflicts(shown, None)
     if (more := problem.get("conflicts_found", 0) - len(shown)) > 0:

@@ -29,8 +29,8 @@ def admit(session: Session, booking: Booking, *, now: datetime, staff_id: str | 
     if not booking.may_enter(now):
         raise IllegalMove(booking_id=booking.id, booking_status=booking.status)
     if staff_id is not None:
-        is_seen = facts.is_seen_in_room(session, booking, Side.STAFF)
-        presence.engage(session, booking.shop_id, staff_id, booking.id, now=now, is_seen_in_room=is_seen)
+        stays = facts.stays(session, booking, Side.STAFF)
+        presence.engage(session, booking.shop_id, staff_id, booking.id, now=now, colleague_stays=stays)
         booking.staff_id = staff_id
 
 

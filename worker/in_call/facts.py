@@ -106,10 +106,7 @@ def facts_of(session: Session, subject: Subject) -> list[CallFact]:
 
 def page_was_closed(session: Session, subject: Subject, side: Side) -> bool:
     """Whether the last that a side's page told, in this revision of a booking, is that it was closed."""
-    told = _same_room(subject).where(
-        CallFact.source == PAGE, CallFact.side == FailedSide(side), CallFact.kind != FactKind.FAILED
-    )
-    last = session.scalars(told.order_by(CallFact.at.desc(), CallFact.id.desc()).limit(1)).one_or_none()
+    last = _last_of_page(session, subject, side)
     return last is not None and last.kind is FactKind.CLOSED
 
 
@@ -119,11 +116,28 @@ def visits_of(session: Session, booking: Booking) -> dict[Side, list[Visit]]:
     return {side: visits(told, side) for side in Side}
 
 
-def is_seen_in_room(session: Session, booking: Booking, side: Side) -> bool:
-    """Whether the provider tells that somebody of a side is in the room now; what our page guesses does not count."""
+def stays(session: Session, booking: Booking, side: Side) -> bool | None:
+    """Whether somebody of a side who came is there still; None: nobody can tell, or nobody came.
+
+    The provider's word that somebody left can be lost, so their own, later than its word that they came, does as well.
+    """
+    if booking.entered_at(side) is None:
+        return None
+    if not booking.is_there(side):
+        return False
     by_provider = session.scalars(_same_room(booking).where(CallFact.source != PAGE)).all()
     seen = visits(by_provider, side)
-    return bool(seen) and seen[-1][1] is None
+    if not seen:
+        return None
+    last = _last_of_page(session, booking, side)
+    return last is None or last.kind is not FactKind.LEFT or last.at <= seen[-1][0]
+
+
+def _last_of_page(session: Session, subject: Subject, side: Side) -> CallFact | None:
+    told = _same_room(subject).where(
+        CallFact.source == PAGE, CallFact.side == FailedSide(side), CallFact.kind != FactKind.FAILED
+    )
+    return session.scalars(told.order_by(CallFact.at.desc(), CallFact.id.desc()).limit(1)).one_or_none()
 
 
 def _revision(subject: Subject) -> int | None:
@@ -160,6 +174,8 @@ def _attend(session: Session, booking: Booking, side: Side, kind: FactKind, *, a
         nudging.wait_for_the_other(session, booking, side, now=now)
     if (came or changed) and side is Side.STAFF:
         _free_or_engage(session, booking, now=now)
+    if changed and last is not None:
+        _let_go(session, booking, _other(side), until=last)
     if changed and booking.over_at is not None:
         enqueue(
             session,
@@ -169,6 +185,17 @@ def _attend(session: Session, booking: Booking, side: Side, kind: FactKind, *, a
             booking_id=booking.id,
             revision=booking.revision,
         )
+
+
+def _let_go(session: Session, booking: Booking, side: Side, *, until: datetime) -> None:
+    """Take whoever had closed our page before the call began to have stayed as long as the other side did."""
+    closed_at = _last_left(session, booking, side) if booking.is_there(side) else None
+    if closed_at is not None:
+        booking.see(side, left_at=max(closed_at, until))
+
+
+def _other(side: Side) -> Side:
+    return Side.CUSTOMER if side is Side.STAFF else Side.STAFF
 
 
 def _free_or_engage(session: Session, booking: Booking, *, now: datetime) -> None:
@@ -189,4 +216,4 @@ def _attend_at_once(session: Session, call: Call, side: Side, *, now: datetime) 
         enqueue(session, Name.END_LEFT_CALL, due_at=call.over_at, timer_of=call.id, call_id=call.id)
 
 
-__all__ = ["Subject", "Told", "facts_of", "is_seen_in_room", "page_was_closed", "record", "visits_of"]
+__all__ = ["Subject", "Told", "facts_of", "page_was_closed", "record", "stays", "visits_of"]

@@ -27,6 +27,14 @@ const beside = {
     }, 1500);
   },
 
+  /* A press may be taken back, or come to nothing; then this page is there as before. */
+  go() {
+    this.ours = this.going = true;
+    setTimeout(() => {
+      this.ours = this.going = false;
+    }, 10_000);
+  },
+
   begin(page) {
     this.page = page;
     /* What was said of a press is said once. */
@@ -36,7 +44,7 @@ const beside = {
       if (leads) form.target = "_blank";
       form.addEventListener("submit", () => {
         if (leads) this.enter();
-        else this.ours = this.going = true;
+        else this.go();
       });
     }
     addEventListener("pageshow", (event) => {
