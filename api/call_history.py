@@ -10,14 +10,14 @@ from api.access import covered, needs
 from api.arrivals import ReceivedAt
 from api.description import says
 from api.problems import Problem
+from api.windows import check_day, check_window
 from models.access import ApiKey, Scope
-from models.calendar import FIRST_DAY, LAST_DAY, first_instant, local_date
+from models.calendar import FIRST_DAY, first_instant, local_date
 from models.shop import Shop
 from worker.database import database
 from worker.in_call import history
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
-LONGEST_WINDOW = timedelta(days=62)
 
 _EXAMPLE = (
     f"{','.join(history.COLUMNS)}\r\n"
@@ -52,10 +52,10 @@ def export(
             raise Problem(404, "shop_closed", "There is no such shop.")
         zone = found.zone
     last = to or local_date(received_at, zone)
-    _check_day("to", last)
+    check_day("to", last)
     first = from_ or max(FIRST_DAY, last - timedelta(days=6))
-    _check_day("from", first)
-    _check_window(first, last)
+    check_day("from", first)
+    check_window(first, last)
     of = history.lines(shop, first_instant(first, zone), first_instant(last + timedelta(days=1), zone))
     return StreamingResponse(
         history.as_csv(of),
@@ -65,27 +65,3 @@ def export(
             "Cache-Control": "no-store",
         },
     )
-
-
-def _check_day(name: str, day: date) -> None:
-    if not FIRST_DAY <= day <= LAST_DAY:
-        raise Problem(
-            422,
-            "invalid_window",
-            f"Ask for days between {FIRST_DAY} and {LAST_DAY}.",
-            errors=[{"pointer": f"/query/{name}", "detail": "out of range"}],
-        )
-
-
-def _check_window(first: date, last: date) -> None:
-    if last < first:
-        raise Problem(
-            422,
-            "invalid_window",
-            "`to` is before `from`.",
-            errors=[{"pointer": "/query/to", "detail": "before `from`"}],
-        )
-    if last - first >= LONGEST_WINDOW:
-        raise Problem(
-            422, "window_too_long", "Ask for 62 days at most.", errors=[{"pointer": "/query/to", "detail": "too far"}]
-        )

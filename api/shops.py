@@ -10,17 +10,16 @@ from api.access import covered, needs
 from api.answers import ShopList, SlotList
 from api.arrivals import ReceivedAt
 from api.description import says
-from api.problems import Problem
 from api.resources import shop_out, slot_out, stop_out
+from api.windows import check_day, check_window
 from models.access import ApiKey, Scope
-from models.calendar import FIRST_DAY, LAST_DAY, local_date
+from models.calendar import local_date
 from models.shop import Shop
 from worker import bookings, slots, suspending
 from worker.database import database
 from worker.offers import offer_of
 
 router = APIRouter(prefix="/v1/shops", tags=["shops"])
-LONGEST_WINDOW = timedelta(days=62)
 
 Reader = Annotated[ApiKey, Depends(needs(Scope.SHOPS_READ))]
 
@@ -54,23 +53,10 @@ def list_slots(
     with database().snapshot() as session:
         shop = bookings.shop_open(session, shop_id)
         first = from_ or local_date(received_at, shop.zone)
-        _check_countable("from", first)
+        check_day("from", first)
         last = to or first + timedelta(days=6)
-        _check_countable("to", last)
-        if last < first:
-            raise Problem(
-                422,
-                "invalid_window",
-                "`to` is before `from`.",
-                errors=[{"pointer": "/query/to", "detail": "before `from`"}],
-            )
-        if last - first >= LONGEST_WINDOW:
-            raise Problem(
-                422,
-                "window_too_long",
-                "Ask for 62 days at most.",
-                errors=[{"pointer": "/query/to", "detail": "too far"}],
-            )
+        check_day("to", last)
+        check_window(first, last)
         offer = offer_of(session, shop, menu)
         stop = suspending.running(session, shop.id, at=received_at)
         free = slots.free_slots(session, shop, first, last + timedelta(days=1), now=received_at, offer=offer)
@@ -83,14 +69,3 @@ def list_slots(
             "slots": [slot_out(slot) for slot in free],
             **({"suspended": stop_out(stop)} if stop is not None else {}),
         }
-
-
-def _check_countable(name: str, day: date) -> None:
-    """Refuse days on which no shop takes bookings, among them the last that a date can name: it has no morrow."""
-    if not FIRST_DAY <= day <= LAST_DAY:
-        raise Problem(
-            422,
-            "invalid_window",
-            f"Ask for days between {FIRST_DAY} and {LAST_DAY}.",
-            errors=[{"pointer": f"/query/{name}", "detail": "out of range"}],
-        )

@@ -73,24 +73,15 @@ def compose(
         return _mail(message, attempt_id, notice.address, notice.rendered, notice.attachments)
     booking, shop = subject, session.get_one(Shop, message.shop_id)
     address = recipients.address_for(session, message)
+    files: tuple[Attachment, ...] = ()
     if message.kind in OF_PEOPLE:
         words = saying.words_for(session, message, shop, terms_urls(session, now))
-        rendered = render(
-            message.kind,
-            channel=message.channel.value,
-            language=message.language,
-            words=words,
-            with_urls=carries_urls(message.channel, carrier),
-        )
-        if message.channel is Channel.SMS:
-            left = int((message.expires_at - now).total_seconds())
-            return OutgoingSms(attempt_id, message.id, address, rendered.text, valid_seconds=left)
-        return _mail(message, attempt_id, address, rendered, ())
-    if message.customer_id is None:
+    elif message.customer_id is None:
         words = _shop_words(session, message, booking, shop)
-        rendered = render(message.kind, channel="mail", language=message.language, words=words)
-        return _mail(message, attempt_id, address, rendered, ())
-    words = _customer_words(session, message, booking, shop, now=now)
+    else:
+        words = _customer_words(session, message, booking, shop, now=now)
+        if message.channel is Channel.MAIL and booking is not None:
+            files = _calendar(message, booking, shop, address=address, words=words, now=now)
     rendered = render(
         message.kind,
         channel=message.channel.value,
@@ -101,7 +92,6 @@ def compose(
     if message.channel is Channel.SMS:
         left = int((message.expires_at - now).total_seconds())
         return OutgoingSms(attempt_id, message.id, address, rendered.text, valid_seconds=left)
-    files = () if booking is None else _calendar(message, booking, shop, address=address, words=words, now=now)
     return _mail(message, attempt_id, address, rendered, files)
 
 

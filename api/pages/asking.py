@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from api.pages.failing import LinkUnknown
 from api.pages.reader import Reader
-from models.booking import Booking
+from models.booking import Booking, Status
 from models.calendar import FIRST_DAY, LAST_DAY
 from models.shop import Shop
 from worker import links
@@ -36,6 +36,18 @@ def found(booking: Booking | None) -> Booking:
         LinkUnknown: it is gone.
     """
     if booking is None:
+        raise LinkUnknown
+    return booking
+
+
+def confirmed_once(booking: Booking | None) -> Booking:
+    """Return the booking that a token names, whatever became of it since: before the code there is none (B15).
+
+    Raises:
+        LinkUnknown: it is gone, or its code was never entered.
+    """
+    booking = found(booking)
+    if booking.status in {Status.HELD, Status.RELEASED}:
         raise LinkUnknown
     return booking
 

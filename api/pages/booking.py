@@ -10,8 +10,8 @@ from fastapi import APIRouter, Form, Request, Response
 from sqlalchemy.orm import Session
 
 from api.arrivals import ReceivedAt
-from api.pages.asking import Times, admitted, found, parsed_instant, rebook_url, told
-from api.pages.failing import LinkUnknown, PageRoute
+from api.pages.asking import Times, admitted, confirmed_once, found, parsed_instant, rebook_url, told
+from api.pages.failing import PageRoute
 from api.pages.reader import Reader
 from api.pages.showing import Frame, see_other, show
 from api.pages.week import Chooser, is_free, start_text, week
@@ -140,10 +140,7 @@ def _booking_page(
 ) -> Response:
     link = admitted(token, LinkRole.BOOKING_PAGE)
     with database().snapshot() as session:
-        booking = found(session.get(Booking, link.subject_id))
-        if booking.status in {Status.HELD, Status.RELEASED}:
-            # There is no booking before the code was entered (B15).
-            raise LinkUnknown
+        booking = confirmed_once(session.get(Booking, link.subject_id))
         is_live = booking.status in _LIVE and now < booking.entry_closes_at
         return _show(
             request,

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Form, Request, Response
 from sqlalchemy.orm import Session
 
 from api.arrivals import ReceivedAt
-from api.pages.asking import Times, admitted, found
+from api.pages.asking import Times, admitted, confirmed_once, found
 from api.pages.failing import LinkUnknown, PageRoute
 from api.pages.reader import Reader
 from api.pages.showing import Frame, see_other, show
 from api.resources import is_plain_text
-from models.booking import Booking, Status
+from models.booking import Booking
 from models.errors import IllegalMove, TooManyRequests
 from models.inquiry import LONGEST_INQUIRY, Topic
 from models.shop import Shop
@@ -82,10 +82,7 @@ def _form(
 ) -> Response:
     link = admitted(token, LinkRole.BOOKING_PAGE)
     with database().snapshot() as session:
-        booking = found(session.get(Booking, link.subject_id))
-        if booking.status in {Status.HELD, Status.RELEASED}:
-            # There is no booking before the code was entered (B15).
-            raise LinkUnknown
+        booking = confirmed_once(session.get(Booking, link.subject_id))
         reader = Reader.of(request, usual=booking.language)
         said = {field: reader.says(key) for field, key in (errors or {}).items()}
         values: dict[str, Any] = {"topic": topic, "text": text, "errors": said, "is_sent": is_sent}

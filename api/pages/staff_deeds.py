@@ -3,6 +3,7 @@
 Every button is refused that our own page did not write, and whatever is of another shop does not exist.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -74,12 +75,7 @@ def answer(request: Request, received_at: ReceivedAt, proof: Proof, call: Annota
         answering.accept(session, taken, desk.member.id, received_at)
         return answering.admit(session, taken, Side.STAFF, now=received_at)
 
-    try:
-        return see_other(rooms.enter(database().transact(take)))
-    except _REFUSED as refusal:
-        return desk_page(request, received_at, status=_CONFLICT, error=_SAID[type(refusal)])
-    except RoomUnavailable:
-        return desk_page(request, received_at, status=_UNAVAILABLE, error="staff.away_provider")
+    return _into_room(request, received_at, take)
 
 
 @router.post("/staff/do/enter")
@@ -102,12 +98,7 @@ def enter(
         entering.admit(session, booked, now=received_at, staff_id=desk.member.id)
         return rooms.prepare(session, booked, Side.STAFF, now=received_at)
 
-    try:
-        return see_other(rooms.enter(database().transact(admit)))
-    except _REFUSED as refusal:
-        return desk_page(request, received_at, status=_CONFLICT, error=_SAID[type(refusal)])
-    except RoomUnavailable:
-        return desk_page(request, received_at, status=_UNAVAILABLE, error="staff.away_provider")
+    return _into_room(request, received_at, admit)
 
 
 @router.post("/staff/do/leave")
@@ -227,6 +218,16 @@ def report(
 def look_again(request: Request, deed: str) -> Response:  # noqa: ARG001 - whichever button's address it is
     """Lead whoever asks for a button's address back to the page."""
     return _desk(request)
+
+
+def _into_room(request: Request, now: datetime, let_in: Callable[[Session], rooms.Entry]) -> Response:
+    """Lead a member of the staff into the room that `let_in` opens, or say on the desk why it does not."""
+    try:
+        return see_other(rooms.enter(database().transact(let_in)))
+    except _REFUSED as refusal:
+        return desk_page(request, now, status=_CONFLICT, error=_SAID[type(refusal)])
+    except RoomUnavailable:
+        return desk_page(request, now, status=_UNAVAILABLE, error="staff.away_provider")
 
 
 def _of(desk: AtDesk, row: Of | None) -> Of:

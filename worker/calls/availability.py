@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ScalarSelect, exists, func, select
+from sqlalchemy import ColumnExpressionArgument, ScalarSelect, exists, func, select
 from sqlalchemy.orm import Session
 
 from models.booking import Booking
@@ -92,12 +92,23 @@ def idle_staff(session: Session, shop_id: str, *, now: datetime) -> list[str]:
     return list(session.scalars(query))
 
 
+def is_ringing(shop_id: str, now: datetime) -> tuple[ColumnExpressionArgument[bool], ...]:
+    """Return the conditions of a call that rings at a shop. A ring whose timer is late is over all the same."""
+    return (
+        Call.shop_id == shop_id,
+        # Written out, so that the partial index serves it.
+        Call.status.in_([Status.RINGING, Status.CONNECTED]),
+        Call.status == Status.RINGING,
+        Call.rings_until > now,
+    )
+
+
 def _idle(shop_id: str, now: datetime) -> ScalarSelect[int]:
     query = select(func.count()).select_from(Presence).join(StaffMember)
     return query.where(*_is_idle(shop_id, now)).scalar_subquery()
 
 
-def _is_idle(shop_id: str, now: datetime) -> tuple:  # type: ignore[type-arg]  # conditions of a WHERE
+def _is_idle(shop_id: str, now: datetime) -> tuple[ColumnExpressionArgument[bool], ...]:
     return (
         Presence.shop_id == shop_id,
         Presence.state == PresenceState.IDLE,
@@ -108,12 +119,7 @@ def _is_idle(shop_id: str, now: datetime) -> tuple:  # type: ignore[type-arg]  #
 
 
 def _ringing(shop_id: str, now: datetime) -> ScalarSelect[int]:
-    query = select(func.count()).select_from(Call)
-    # Written out, so that the partial index serves it. A ring whose timer is late is over all the same.
-    live = Call.status.in_([Status.RINGING, Status.CONNECTED])
-    return query.where(
-        Call.shop_id == shop_id, live, Call.status == Status.RINGING, Call.rings_until > now
-    ).scalar_subquery()
+    return select(func.count()).select_from(Call).where(*is_ringing(shop_id, now)).scalar_subquery()
 
 
 def _booked(shop_id: str, now: datetime) -> ScalarSelect[int]:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.booking import EntryPoint, VisitPurpose
-from models.call import CALLER_GONE_AFTER, LIVE, SAME_PRESS, Call, CallDesk, CallRing, Refused, Status
+from models.call import CALLER_GONE_AFTER, LIVE, SAME_PRESS, Call, CallDesk, CallRing, Refused
 from models.customer import Customer
 from models.errors import ProhibitedUse, ShopClosed, TermsNotAccepted
 from models.job import Name
@@ -126,13 +126,7 @@ def locked(session: Session, call_id: UUID) -> Call | None:
 
 def ringing_at(session: Session, shop_id: str, *, now: datetime) -> Sequence[Call]:
     """Return the calls that ring at a shop, the longest waiting first."""
-    query = select(Call).where(
-        Call.shop_id == shop_id,
-        # Written out, so that the partial index serves it.
-        Call.status.in_([Status.RINGING, Status.CONNECTED]),
-        Call.status == Status.RINGING,
-        Call.rings_until > now,
-    )
+    query = select(Call).where(*availability.is_ringing(shop_id, now))
     return session.scalars(query.order_by(Call.requested_at, Call.id)).all()
 
 
